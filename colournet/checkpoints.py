@@ -1,0 +1,166 @@
+"""Files that hold weights, all in safetensors: loading one runs no code.
+
+Two kinds. A *model* is a network with its config and palette, ready to colour. A *checkpoint* is a training run in
+mid-course: weights, optimizer, generator, epoch history and config, from which training goes on to the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from colournet.config import TrainConfig
+from colournet.errors import CheckpointError, ConfigError
+from colournet.metrics import EpochMetrics
+from colournet.models import build
+
+MODEL_FORMAT = "colournet-model/1"
+CHECKPOINT_FORMAT = "colournet-checkpoint/1"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with all that is needed to use it."""
+
+    network: nn.Module
+    config: TrainConfig
+    palette: Float32[np.ndarray, "k 3"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A training run after the last epoch of `history`."""
+
+    config: TrainConfig
+    history: tuple[EpochMetrics, ...]
+    weights: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    """Adam's state, keyed `INDEX.NAME`: parameter index and one of `step`, `exp_avg`, `exp_avg_sq`."""
+    generator: Tensor
+    """State of the generator that shuffles and augments."""
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file, whole or not at all."""
+    tensors = {f"weights.{name}": tensor for name, tensor in model.network.state_dict().items()}
+    _save(path, {**tensors, "palette": torch.from_numpy(model.palette)}, _describe(MODEL_FORMAT, model.config))
+
+
+def load_model(path: Path) -> Model:
+    """Read a model file. Raises `CheckpointError` if it is missing, damaged, or does not fit its own config."""
+    tensors, description = _load(path, MODEL_FORMAT)
+    config = _config(path, description)
+    network = build(config)
+    palette = tensors.pop("palette", None)
+    if palette is None or palette.shape != (config.num_colours, 3):
+        raise CheckpointError(f"{path}: holds no palette of {config.num_colours} colours")
+    _fit(path, network, _within(tensors, "weights."))
+    return Model(network, config, palette.numpy().astype(np.float32))
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all."""
+    tensors = {f"weights.{name}": tensor for name, tensor in checkpoint.weights.items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in checkpoint.optimizer.items()}
+    tensors["generator"] = checkpoint.generator
+    description = _describe(CHECKPOINT_FORMAT, checkpoint.config)
+    description["history"] = json.dumps([metrics.to_mapping() for metrics in checkpoint.history], allow_nan=False)
+    _save(path, tensors, description)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises `CheckpointError` if it is missing, damaged, or of another kind."""
+    tensors, description = _load(path, CHECKPOINT_FORMAT)
+    generator = tensors.get("generator")
+    if generator is None:
+        raise CheckpointError(f"{path}: holds no generator state")
+    return Checkpoint(
+        config=_config(path, description),
+        history=_history(path, description),
+        weights=_within(tensors, "weights."),
+        optimizer=_within(tensors, "optimizer."),
+        generator=generator,
+    )
+
+
+def read_history(path: Path) -> tuple[EpochMetrics, ...]:
+    """The epochs that a checkpoint has behind it, without loading its tensors."""
+    return _history(path, _read_description(path, CHECKPOINT_FORMAT))
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
+    """Put weights into a network. Raises `CheckpointError` naming `source` if names or shapes differ."""
+    _fit(source, network, weights)
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
+    scratch = path.with_name(path.name + ".part")
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch, metadata=dict(description))
+    os.replace(scratch, path)
+
+
+def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    description = _read_description(path, expected)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
+
+
+def _read_description(path: Path, expected: str) -> dict[str, str]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file", hint="a run folder holds model.safetensors")
+    try:
+        with safe_open(path, framework="pt") as file:
+            description: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+    found = description.get("format", "no format")
+    if found != expected:
+        raise CheckpointError(f"{path}: holds {found}, where {expected} is needed")
+    return description
+
+
+def _describe(kind: str, config: TrainConfig) -> dict[str, str]:
+    return {"format": kind, "config": json.dumps(config.to_mapping())}
+
+
+def _config(path: Path, description: Mapping[str, str]) -> TrainConfig:
+    try:
+        return TrainConfig.from_mapping(json.loads(description["config"]))
+    except (KeyError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: its config cannot be read: {error}") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its config: {error.message}", hint=error.hint) from error
+
+
+def _history(path: Path, description: Mapping[str, str]) -> tuple[EpochMetrics, ...]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(description["history"])
+        return tuple(EpochMetrics.from_mapping(row) for row in rows)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its history cannot be read: {error!r}") from error
+
+
+def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _fit(source: Path | str, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{source}: its weights do not fit the network: {first}") from error

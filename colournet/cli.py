@@ -1,0 +1,121 @@
+"""`colournet`: the work of one trial, from the command line. Commands declare, import late, call and print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from colournet import entrypoint
+from colournet.config import _CHOICES, TrainConfig, field_docs
+
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
+)
+
+
+@click.group(name="colournet", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.version_option(package_name="colournet-study")
+def cli() -> None:
+    """Train, and look at, small networks that colour small pictures."""
+
+
+def _config_options(command: Any) -> Any:
+    """Add one option for each field of `TrainConfig`, documented by the string under the field."""
+    for field in reversed(dataclasses.fields(TrainConfig)):
+        command = click.option(*_declaration(field), **_kind(field), default=None, help=_help(field))(command)
+    return command
+
+
+def _declaration(field: dataclasses.Field[Any]) -> list[str]:
+    flag = "--" + field.name.replace("_", "-")
+    return [f"{flag}/--no-{flag[2:]}" if isinstance(field.default, bool) else flag, field.name]
+
+
+def _kind(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    if isinstance(field.default, bool):
+        return {}
+    if field.name == "extra_classes":
+        return {"type": str, "metavar": "CLASS,..."}
+    if field.name in _CHOICES:
+        return {"type": str, "metavar": "NAME"}
+    return {"type": str if isinstance(field.default, str) else float if isinstance(field.default, float) else int}
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    default = field.default
+    shown = "none" if default in ((), None) else str(default).lower() if isinstance(default, bool) else default
+    return f"{field_docs()[field.name]}  [default: {shown}]"
+
+
+@cli.command()
+@_config_options
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A config.toml; other options override it."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/DATASET-CATEGORY-MODEL]"
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@_DATA_DIR
+def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Path | None, **settings: Any) -> None:
+    """Train one network and leave a run folder."""
+    from colournet.data import prepare
+    from colournet.progress import epoch_progress
+    from colournet.runs import RunFolder, train_run
+
+    config = _read_config(config_file, settings)
+    folder = RunFolder(out or Path("runs") / f"{config.dataset}-{config.category}-{config.model}")
+    data = prepare(config, data_dir=data_dir).for_run(config)
+    with epoch_progress(config.epochs) as tell:
+        result = train_run(config, data, folder, resume=resume, on_epoch=tell)
+    best = result.best
+    click.echo(
+        f"{folder.root}: best epoch {best.epoch} of {len(result.history)}, "
+        f"validation loss {best.val_loss:.4f}, accuracy {best.val_accuracy:.1%}"
+    )
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation"]),
+    default="test",
+    show_default=True,
+    help="Which images to score.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_DATA_DIR
+def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
+    """Score the model of a run folder beside the floors that need no network."""
+    from colournet.checkpoints import load_model
+    from colournet.data import prepare, read_test_images
+    from colournet.evaluation import evaluate as evaluate_model
+    from colournet.progress import scores_table
+    from colournet.runs import RunFolder
+
+    model = load_model(RunFolder(run).model if run.is_dir() else run)
+    bundle = prepare(model.config, data_dir=data_dir)
+    images = read_test_images(model.config, data_dir=data_dir) if split == "test" else bundle.validation_images
+    scores = evaluate_model(model, images, bundle.train_images[bundle.category])
+    click.echo(json.dumps(scores, indent=2) if as_json else scores_table(scores, name=model.config.model, split=split))
+
+
+def _read_config(config_file: Path | None, settings: dict[str, Any]) -> TrainConfig:
+    values = TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
+    given = {name: value for name, value in settings.items() if value is not None}
+    if "extra_classes" in given:
+        given["extra_classes"] = [name.strip() for name in given["extra_classes"].split(",") if name.strip()]
+    return TrainConfig.from_mapping({**values, **given})
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    entrypoint.run(cli)

@@ -1,0 +1,93 @@
+"""How well a network colours: its scores on a set of images, and what it makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional
+
+from colournet import floors, palette
+from colournet.batches import ImageSet, colours, grey
+from colournet.checkpoints import Model
+from colournet.metrics import psnr_db
+from colournet.palette import SCALE
+
+_BATCH_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over all pixels of a set of images."""
+
+    loss: float
+    """Cross-entropy in nats a pixel; for a regression the squared error."""
+    accuracy: float
+    """Fraction of pixels given their palette colour, in [0, 1]."""
+    mse: float
+    """Squared error of the decoded images over pixels and channels, colours in [0, 1)."""
+
+
+@torch.no_grad()
+def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k 3"], *, regression: bool) -> Scores:
+    """Score a network on images; one synchronization with the device."""
+    network.eval()
+    totals = torch.zeros(3, dtype=torch.float64, device=images.images.device)
+    for batch, labels in images.in_order(_BATCH_IMAGES):
+        output = network(grey(batch))
+        truth = colours(batch)
+        if regression:
+            answer, chosen = output, _nearest(output, colour_table)
+            losses = functional.mse_loss(output, truth) * labels.numel()
+        else:
+            chosen = output.argmax(dim=1)
+            answer = colour_table[chosen].permute(0, 3, 1, 2)
+            logits = output.permute(0, 2, 3, 1).flatten(0, 2)
+            losses = functional.cross_entropy(logits, labels.flatten().long(), reduction="sum")
+        squared = ((answer - truth) ** 2).sum(dtype=torch.float64) / 3
+        totals += torch.stack([losses.double(), (chosen == labels).sum().double(), squared])
+    loss, correct, squared_error = (totals / images.labels.numel()).tolist()
+    return Scores(loss, correct, squared_error)
+
+
+@torch.no_grad()
+def colourize(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> UInt8[np.ndarray, "n 3 h w"]:
+    """What the network makes of the grey of `images`: the likeliest palette colour of each pixel, or its regression."""
+    model.network.eval()
+    device = next(model.network.parameters()).device
+    output = model.network(grey(torch.from_numpy(images).to(device))).cpu()
+    if model.config.is_regression:
+        return (output * SCALE).round().clamp(0, 255).to(torch.uint8).numpy()
+    return palette.decode(output.argmax(dim=1).to(torch.uint8).numpy(), model.palette)
+
+
+def evaluate(
+    model: Model, images: UInt8[np.ndarray, "n 3 h w"], train_images: UInt8[np.ndarray, "m 3 h w"]
+) -> dict[str, Any]:
+    """Score a model on images beside the floors that need no network, which are fitted on `train_images`.
+
+    Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
+    squared error) and `floors`, JSON-ready.
+    """
+    device = next(model.network.parameters()).device
+    labels = palette.quantize(images, model.palette)
+    table = torch.from_numpy(model.palette).to(device)
+    regression = model.config.is_regression
+    scores = score(model.network, ImageSet.on(device, images, labels), table, regression=regression)
+    return {
+        "images": len(images),
+        "cross_entropy": None if regression else scores.loss,
+        "accuracy": scores.accuracy,
+        "mse": scores.mse,
+        "psnr_db": psnr_db(scores.mse),
+        "floors": floors.measure(train_images, images, model.palette),
+    }
+
+
+def _nearest(output: Float[Tensor, "b 3 h w"], colour_table: Float[Tensor, "k 3"]) -> Tensor:
+    pixels = output.permute(0, 2, 3, 1)
+    return ((colour_table**2).sum(dim=1) / 2 - pixels @ colour_table.T).argmin(dim=-1)

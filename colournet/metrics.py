@@ -1,0 +1,62 @@
+"""Measures of a colouring, and the numbers that one epoch yields.
+
+Colours are the assignment's: an 8-bit value divided by 256, so in [0, 1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """What one epoch of training measured."""
+
+    epoch: int
+    """Number of the epoch, from 1."""
+
+    train_loss: float
+    """Mean loss over the training images while the epoch went on (weights changing, augmentation on)."""
+
+    val_loss: float
+    """Mean loss over the validation images after the epoch: cross-entropy in nats a pixel, or squared error."""
+
+    val_accuracy: float
+    """Fraction of validation pixels given their palette colour, in [0, 1]; a regression is read by the nearest colour."""
+
+    val_mse: float
+    """Mean squared error of the decoded validation images over pixels and channels, colours in [0, 1)."""
+
+    seconds: float
+    """Wall-clock seconds of the epoch, training and validation."""
+
+    images_per_second: float
+    """Training images a second, validation not counted."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the losses are numbers that training can go on from."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The fields by name, JSON-ready: a value that is not finite becomes None."""
+        return {name: _json_number(value) for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> EpochMetrics:
+        """The inverse of `to_mapping`, None read as NaN; raises KeyError or TypeError for anything else."""
+        numbers = {field.name: values[field.name] for field in dataclasses.fields(cls)}
+        return cls(**{name: math.nan if value is None else value for name, value in numbers.items()})
+
+
+def psnr_db(mse: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error over colours in [0, 1), peak 1; infinite for no error."""
+    return math.inf if mse == 0 else -10 * math.log10(mse)
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,66 @@
+"""What the commands show of their work: a bar on stderr while it goes on, a table of scores at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from colournet.metrics import EpochMetrics
+from colournet.training import OnEpoch
+
+_FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
+
+
+@contextmanager
+def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]:
+    """Show a bar over epochs while the block runs; answer the `on_epoch` that moves it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs  {task.fields[last]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=epochs, last="")
+
+        def tell(metrics: EpochMetrics) -> None:
+            last = f"val loss {metrics.val_loss:.4f}, accuracy {metrics.val_accuracy:.1%}"
+            progress.update(task, completed=metrics.epoch, last=last)
+
+        yield tell
+
+
+def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
+    """The answer of `evaluate` as a text table: the floors, then the model, and a sentence that compares them."""
+    table = Table(box=box.SIMPLE_HEAD, title=f"{scores['images']} {split} images", title_justify="left")
+    for heading in ("", "cross-entropy", "accuracy", "MSE", "PSNR (dB)"):
+        table.add_column(heading, justify="left" if heading == "" else "right")
+    for floor, values in scores["floors"].items():
+        table.add_row(_FLOOR_NAMES[floor], *_cells(values))
+    table.add_row(name, *_cells(scores), style="bold")
+    text = StringIO()
+    Console(file=text, width=88).print(table)
+    return text.getvalue().rstrip() + "\n" + verdict(scores)
+
+
+def verdict(scores: Mapping[str, Any]) -> str:
+    """One sentence: whether the model beats the grey table (by squared error where it has no cross-entropy)."""
+    measure = "mse" if scores["cross_entropy"] is None else "cross_entropy"
+    model, table = scores[measure], scores["floors"]["grey_table"][measure]
+    word = {"mse": "squared error", "cross_entropy": "cross-entropy"}[measure]
+    relation = "better" if model < table else "WORSE"
+    return f"In {word} the model is {relation} than the grey table, which needs no network: {model:.4f} against {table:.4f}."
+
+
+def _cells(values: Mapping[str, Any]) -> list[str]:
+    formats = {"cross_entropy": "{:.4f}", "accuracy": "{:.1%}", "mse": "{:.5f}", "psnr_db": "{:.2f}"}
+    return [pattern.format(values[key]) if values.get(key) is not None else "" for key, pattern in formats.items()]

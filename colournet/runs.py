@@ -1,0 +1,141 @@
+"""The folder of a standalone run: `config.toml`, `history.csv`, `metrics.json`, `model.safetensors`, two pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from colournet import checkpoints, pictures
+from colournet.checkpoints import Model
+from colournet.config import TrainConfig
+from colournet.data import TrainingData
+from colournet.errors import ConfigError
+from colournet.evaluation import colourize
+from colournet.metrics import EpochMetrics
+from colournet.names import BEST_MODEL, LAST_CHECKPOINT
+from colournet.objective import Objective
+from colournet.training import OnEpoch, TrainResult, train
+
+_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where each file of a run lies."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings; `colournet train --config` repeats them."""
+        return self.root / "config.toml"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch, columns named as in `EpochMetrics`."""
+        return self.root / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The best epoch and the number of epochs trained."""
+        return self.root / "metrics.json"
+
+    @property
+    def model(self) -> Path:
+        """The model after its best epoch."""
+        return self.root / "model.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        """Validation images: grey, truth, and what the model makes of the grey."""
+        return self.root / "samples.png"
+
+    @property
+    def curves(self) -> Path:
+        """Loss and accuracy over epochs."""
+        return self.root / "curves.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last checkpoint, from which `colournet train --resume` goes on."""
+        return self.root / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The checkpoint after the last epoch."""
+        return self.checkpoints / LAST_CHECKPOINT
+
+
+def train_run(
+    config: TrainConfig,
+    data: TrainingData,
+    folder: RunFolder,
+    *,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+    objective: Objective | None = None,
+) -> TrainResult:
+    """Train and leave a run folder. Raises `ConfigError` if the folder already holds a run that is not to be resumed."""
+    if folder.config.exists() and not resume:
+        raise ConfigError(
+            f"{folder.root}: holds a run already", hint="give another --out, or --resume to train it further"
+        )
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    write_text(folder.config, config.to_toml())
+    result = train(
+        config,
+        data,
+        on_epoch=on_epoch,
+        resume_from=folder.last_checkpoint if resume else None,
+        checkpoint_dir=folder.checkpoints,
+        objective=objective,
+    )
+    os.replace(folder.checkpoints / BEST_MODEL, folder.model)
+    write_text(folder.history, history_csv(result.history))
+    write_text(folder.metrics, json.dumps(_summary(result), indent=2) + "\n")
+    save_samples(folder.samples, checkpoints.load_model(folder.model), data.validation_images)
+    loss_name = "mean squared error" if config.is_regression else "cross-entropy (nats a pixel)"
+    pictures.save_curves(folder.curves, result.history, loss_name=loss_name)
+    return result
+
+
+def save_samples(path: Path, model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> None:
+    """Write a picture of the first images: the grey that the model sees, the truth, and its colouring."""
+    chosen = images[:_SAMPLES]
+    rows = {"grey input": pictures.grey_copy(chosen), "truth": chosen, model.config.model: colourize(model, chosen)}
+    pictures.save_samples(path, rows)
+
+
+def history_csv(history: Sequence[EpochMetrics]) -> str:
+    """The epochs as CSV text, one row each."""
+    names = [field.name for field in fields(EpochMetrics)]
+    return csv_text(names, ([getattr(metrics, name) for name in names] for metrics in history))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows under a header as CSV text."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _summary(result: TrainResult) -> Mapping[str, Any]:
+    return {"epochs_trained": len(result.history), "best": result.best.to_mapping()}

@@ -1,0 +1,230 @@
+"""The training loop, to be read from top to bottom.
+
+One epoch: shuffle, and for each batch augment, colour, step; then validate, write the checkpoint, and tell `on_epoch`.
+The checkpoint comes first, so that whoever was told of an epoch can go on from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from colournet import checkpoints
+from colournet.batches import Gathered, ImageSet, colours, grey
+from colournet.checkpoints import Checkpoint, Model
+from colournet.config import TrainConfig
+from colournet.data import TrainingData
+from colournet.errors import CheckpointError, ConfigError, DivergedError
+from colournet.evaluation import score
+from colournet.metrics import EpochMetrics
+from colournet.models import build
+from colournet.names import BEST_MODEL, LAST_CHECKPOINT
+from colournet.objective import Objective
+
+OnEpoch = Callable[[EpochMetrics], Literal["stop"] | None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training leaves: the network after its last epoch, every epoch's metrics, and which was best."""
+
+    model: Model
+    history: tuple[EpochMetrics, ...]
+    best: EpochMetrics
+    """The epoch with the best value of the objective; of equals, the first."""
+
+
+def train(
+    config: TrainConfig,
+    data: TrainingData,
+    *,
+    on_epoch: OnEpoch | None = None,
+    resume_from: Path | None = None,
+    checkpoint_dir: Path | None = None,
+    objective: Objective | None = None,
+) -> TrainResult:
+    """Train the network of `config` on `data`, epoch by epoch.
+
+    `on_epoch` is told of every epoch and may answer "stop". With `checkpoint_dir`, every epoch leaves `LAST_CHECKPOINT`
+    there, and the best by `objective` (validation loss) `BEST_MODEL`. `resume_from` goes on from a checkpoint: on the
+    same machine, device and thread count to the same bits. Raises `DivergedError` after telling `on_epoch` of an epoch
+    whose loss is not finite, `CheckpointError` for a checkpoint of another config.
+    """
+    device = choose_device(config.device)
+    objective = objective or Objective()
+    with _threads(config.num_threads), _deterministic():
+        run = _Run.start(config, device) if resume_from is None else _Run.resume(config, device, resume_from)
+        training = ImageSet.on(device, data.train_images, data.train_labels)
+        validation = ImageSet.on(device, data.validation_images, data.validation_labels)
+        palette = torch.from_numpy(data.palette.copy()).to(device)
+        model = Model(run.network, config, data.palette)
+
+        while len(run.history) < config.epochs:
+            started = time.perf_counter()
+            train_loss = _train_one_epoch(run, training)
+            trained = time.perf_counter()
+            scores = score(run.network, validation, palette, regression=config.is_regression)
+            metrics = EpochMetrics(
+                epoch=len(run.history) + 1,
+                train_loss=train_loss,
+                val_loss=scores.loss,
+                val_accuracy=scores.accuracy,
+                val_mse=scores.mse,
+                seconds=time.perf_counter() - started,
+                images_per_second=len(training) / (trained - started),
+            )
+            run.history.append(metrics)
+            if checkpoint_dir is not None:
+                _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
+            answer = on_epoch(metrics) if on_epoch else None
+            if not metrics.is_finite:
+                raise DivergedError(
+                    f"training diverged in epoch {metrics.epoch}: "
+                    f"train loss {metrics.train_loss}, validation loss {metrics.val_loss}",
+                    hint=f"a learning_rate below {config.learning_rate:g} may hold",
+                )
+            if answer == "stop":
+                break
+    return TrainResult(model, tuple(run.history), best_epoch(run.history, objective))
+
+
+def best_epoch(history: list[EpochMetrics], objective: Objective) -> EpochMetrics:
+    """The epoch with the best value of the objective; of equals, and where none is finite, the first."""
+    best = history[0]
+    for metrics in history[1:]:
+        if objective.is_better(getattr(metrics, objective.metric), getattr(best, objective.metric)):
+            best = metrics
+    return best
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is a GPU where there is one. Raises `ConfigError` for a GPU that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device = {name!r}, but this machine shows {torch.cuda.device_count()} GPUs",
+            hint="use device = 'cpu' or 'auto'",
+        )
+    return device
+
+
+@dataclass
+class _Run:
+    """What changes while training goes on, and what a checkpoint must therefore hold."""
+
+    config: TrainConfig
+    network: nn.Module
+    optimizer: torch.optim.Adam
+    generator: torch.Generator
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, config: TrainConfig, device: torch.device) -> _Run:
+        """Draw fresh weights from the config's seed."""
+        generator = torch.Generator().manual_seed(config.seed)
+        network = build(config, generator=generator).to(device)
+        optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+        return cls(config, network, optimizer, generator)
+
+    @classmethod
+    def resume(cls, config: TrainConfig, device: torch.device, path: Path) -> _Run:
+        """Take up the run that a checkpoint holds; only the number of epochs and the device may differ."""
+        checkpoint = checkpoints.load_checkpoint(path)
+        if checkpoint.config.replace(epochs=config.epochs, device=config.device) != config:
+            raise CheckpointError(
+                f"{path}: belongs to another config: {_difference(checkpoint.config, config)}",
+                hint="resume with the config.toml of the same run",
+            )
+        run = cls.start(config, device)
+        checkpoints.load_weights(run.network, checkpoint.weights, source=path)
+        _load_optimizer(run.optimizer, checkpoint.optimizer, source=path)
+        run.generator.set_state(checkpoint.generator)
+        run.history = list(checkpoint.history[: config.epochs])
+        return run
+
+    def checkpoint(self) -> Checkpoint:
+        """All of it, as of now."""
+        state = self.optimizer.state_dict()["state"]
+        return Checkpoint(
+            config=self.config,
+            history=tuple(self.history),
+            weights=self.network.state_dict(),
+            optimizer={f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()},
+            generator=self.generator.get_state(),
+        )
+
+
+def _train_one_epoch(run: _Run, training: ImageSet) -> float:
+    """Step through all batches once; answer the mean loss over the images, read back from the device once."""
+    run.network.train()
+    total = torch.zeros((), dtype=torch.float64, device=training.images.device)
+    for batch in training.shuffled(run.config, generator=run.generator):
+        loss = batch_loss(run.network, batch, regression=run.config.is_regression)
+        run.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.step()
+        total += loss.detach() * len(batch[0])
+    return total.item() / len(training)
+
+
+def batch_loss(network: nn.Module, batch: Gathered, *, regression: bool) -> Float[Tensor, ""]:
+    """Mean squared error in RGB over pixels and channels, or cross-entropy in nats a pixel over palette colours."""
+    images, labels = batch
+    output = network(grey(images))
+    if regression:
+        return functional.mse_loss(output, colours(images))
+    logits = output.permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
+    return functional.cross_entropy(logits, labels.flatten().long())
+
+
+def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_best:
+        checkpoints.save_model(folder / BEST_MODEL, model)
+    checkpoints.save_checkpoint(folder / LAST_CHECKPOINT, run.checkpoint())
+
+
+def _load_optimizer(optimizer: torch.optim.Adam, kept: Mapping[str, Tensor], *, source: Path) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in kept.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"{source}: its optimizer state does not fit: {error}") from error
+
+
+def _difference(found: TrainConfig, wanted: TrainConfig) -> str:
+    old, new = found.to_mapping(), wanted.to_mapping()
+    names = [name for name in {**old, **new} if name != "epochs" and old.get(name) != new.get(name)]
+    return ", ".join(f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Keep cuDNN to algorithms that give the same bits each time; the CPU's always do."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        yield

@@ -1,0 +1,175 @@
+"""`study`: launch, look at, and repeat studies. Commands declare, import late, call and print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from colournet import entrypoint
+
+_RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of all studies.",
+)
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _resource_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where trials run and what each takes."""
+    for option in (
+        click.option("--address", help="A running Ray cluster, `auto` or HOST:PORT.  [default: a local Ray]"),
+        click.option("--cpus", type=click.IntRange(min=1), help="CPUs of the local Ray.  [default: all]"),
+        click.option("--cpus-per-trial", type=click.FloatRange(min=0), default=1.0, show_default=True),
+        click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.version_option(package_name="colournet-study")
+def cli() -> None:
+    """Answer questions about training by measurement: searches by Ray Tune and Optuna over colournet."""
+
+
+@cli.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@_RESULTS
+def check(space: Path, results: Path) -> None:
+    """Validate a search space; show its dimensions, one sampled configuration and what it will cost."""
+    from study.preview import preview
+    from study.space import Space
+
+    click.echo(preview(Space.load(space), results))
+
+
+@cli.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the study.  [default: the space's]")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials.  [default: the space's]")
+@_resource_options
+@_DATA_DIR
+@_RESULTS
+def launch(
+    space: Path, name: str | None, trials: int | None, data_dir: Path | None, results: Path, **where: Any
+) -> None:
+    """Run a study on a local Ray, or on a cluster with --address."""
+    from study.launch.cluster import Resources
+    from study.launch.session import launch as launch_study
+    from study.space import Space
+
+    resources = Resources(**where)
+    folder = launch_study(Space.load(space), results, name=name, trials=trials, data_dir=data_dir, resources=resources)
+    _print_study(folder)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials, all in all.  [default: as launched]")
+@_resource_options
+@_DATA_DIR
+@_RESULTS
+def resume(name: str, trials: int | None, data_dir: Path | None, results: Path, **where: Any) -> None:
+    """Finish a study that stopped for any reason, or extend it to --trials in all."""
+    from study.launch.cluster import Resources
+    from study.launch.session import resume as resume_study
+    from study.store import StudyFolder
+
+    resources = Resources(**where)
+    _print_study(resume_study(StudyFolder.open(results, name), trials=trials, data_dir=data_dir, resources=resources))
+
+
+@cli.command(name="list")
+@_JSON
+@_RESULTS
+def list_(as_json: bool, results: Path) -> None:
+    """List the studies of a results folder."""
+    from study.store import StudyFolder, study_folders
+    from study.summary import study_json, study_list
+
+    folders = [StudyFolder(path) for path in study_folders(results)]
+    if as_json:
+        click.echo(json.dumps([study_json(folder, folder.read()) for folder in folders], indent=2))
+    elif folders:
+        click.echo(study_list(folders))
+    else:
+        click.echo(f"{results}: no studies yet; study launch SPACE begins one", err=True)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("trial", type=click.IntRange(min=0), required=False)
+@_JSON
+@_RESULTS
+def show(name: str, trial: int | None, as_json: bool, results: Path) -> None:
+    """Show a study, finished or running, or one of its trials."""
+    from study.store import StudyFolder
+    from study.summary import study_json, study_text, trial_json, trial_text
+
+    folder = StudyFolder.open(results, name)
+    record = folder.read()
+    if trial is None:
+        click.echo(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
+        return
+    chosen = record.trial(trial)
+    click.echo(json.dumps(trial_json(chosen), indent=2) if as_json else trial_text(folder, chosen))
+
+
+@cli.command()
+@click.argument("name")
+@_RESULTS
+def analyze(name: str, results: Path) -> None:
+    """Draw the figures of a study, finished or running, and write its report."""
+    from study.analysis.report import write_report
+    from study.store import StudyFolder
+
+    for path in write_report(StudyFolder.open(results, name)):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--trial", type=click.IntRange(min=0), help="Number of the trial.  [default: the best]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.02,
+    show_default=True,
+    help="Largest relative difference of an epoch's loss that counts as within tolerance.",
+)
+@_DATA_DIR
+@_RESULTS
+def reproduce(name: str, trial: int | None, tolerance: float, data_dir: Path | None, results: Path) -> None:
+    """Train a recorded configuration again as a standalone run, and compare it with the record."""
+    from study.errors import NotReproducedError
+    from study.reproduce import reproduce as reproduce_trial
+    from study.store import StudyFolder
+
+    verdict = reproduce_trial(StudyFolder.open(results, name), trial, tolerance=tolerance, data_dir=data_dir)
+    click.echo(verdict.text)
+    if not verdict.is_reproduced:
+        raise NotReproducedError(f"{name}: trial {verdict.trial} was not reproduced", hint=verdict.hint)
+
+
+def _print_study(folder: Any) -> None:
+    from study.summary import study_text
+
+    click.echo(study_text(folder, folder.read()))
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    entrypoint.run(cli)

@@ -1,0 +1,79 @@
+"""Connecting to Ray: a local one of our own, or a cluster by its address; quiet, and never a stranger's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from study.errors import LaunchError
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is ours; Tune's result files would be a second one
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a trial takes, and where trials run."""
+
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+    cpus: int | None = None
+    """CPUs of the local Ray; all of the machine by default. Has no meaning on a cluster."""
+    address: str | None = None
+    """`auto` or HOST:PORT of a running cluster; by default a local Ray is started."""
+
+    @property
+    def per_trial(self) -> dict[str, float]:
+        """The request of one trial, in Ray's words."""
+        return {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
+
+
+@contextmanager
+def connected(resources: Resources) -> Iterator[int]:
+    """Be connected to Ray while the block runs; answer how many trials fit at once.
+
+    Raises `LaunchError` if the cluster cannot be reached or has no room for a single trial.
+    """
+    os.environ.update(_QUIET)
+    import ray
+
+    options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if resources.address is None:
+            cpus = resources.cpus or os.cpu_count() or 1
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
+        else:
+            ray.init(address=resources.address, **options)
+    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+        where = resources.address or "a local Ray"
+        raise LaunchError(
+            f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? see ray status"
+        ) from error
+    try:
+        yield _capacity(ray.cluster_resources(), resources)
+    finally:
+        ray.shutdown()
+
+
+def _capacity(available: dict[str, float], resources: Resources) -> int:
+    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    fits = [int(available.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items() if amount > 0]
+    capacity = min(fits, default=1)
+    if capacity < 1:
+        lacking = ", ".join(
+            f"{amount:g} {name}" for name, amount in wanted.items() if available.get(name, 0.0) < amount
+        )
+        raise LaunchError(
+            f"no trial fits: it asks for {lacking}, the cluster has "
+            + ", ".join(f"{available.get(name, 0.0):g} {name}" for name in wanted),
+            hint="lower --cpus-per-trial or --gpus-per-trial",
+        )
+    return capacity

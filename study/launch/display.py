@@ -1,0 +1,118 @@
+"""What a launch shows while it runs: on a terminal a small live table, elsewhere one line for each trial that ends."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from study.records import ENDED, Event, StudyRecord, TrialRecord
+from study.store import StudyFolder
+from study.text import describe_params, duration
+
+_MOST_RUNNING = 8
+
+
+class Display:
+    """Shows a study's record as it grows. Reads it only; the driver's thread writes it."""
+
+    def __init__(self, folder: StudyFolder, record: StudyRecord, *, trials: int, console: TextIO) -> None:
+        self._folder = folder
+        self._record = record
+        self._target = trials
+        self._console = Console(file=console)
+        self._began = time.monotonic()
+        self._ended_before = sum(record.count(state) for state in ENDED)
+        self._live: Live | None = None
+        self.workers = 0
+        """How many trials fit at once; 0 while Ray starts."""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._render,
+                refresh_per_second=2,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        else:
+            self._console.print(f"{self._folder.name}: {self._target} trials; starting Ray", highlight=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def tell(self, event: Event) -> None:
+        """Take note of an event that was just recorded."""
+        if self._live is None and event["event"] in ENDED:
+            trial = self._record.trials[event["trial"]]
+            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+
+    def _line(self, trial: TrialRecord) -> str:
+        ended = sum(self._record.count(state) for state in ENDED)
+        outcome = (
+            trial.message if trial.value is None else f"{self._metric} {trial.value:.4f} at epoch {trial.best_epoch}"
+        )
+        best = self._folder.best(self._record)
+        leader = f"; best: trial {best.number}, {best.value:.4f}" if best and best.value is not None else ""
+        return f"[{ended}/{self._target}] trial {trial.number} {trial.state}: {outcome}{leader}".replace("[", "\\[", 1)
+
+    def _render(self) -> RenderableType:
+        # The driver's thread may add a trial or an epoch while this one reads: take copies first.
+        trials = list(self._record.trials.copy().values())
+        ended = sum(trial.state in ENDED for trial in trials)
+        return Group(
+            self._heading(trials, ended), ProgressBar(total=self._target, completed=ended), *self._rows(trials)
+        )
+
+    def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
+        elapsed = time.monotonic() - self._began
+        text = Text(f"{self._folder.name}  ", style="bold")
+        text.append(f"{ended} of {self._target} trials, {duration(elapsed)}", style="default")
+        newly = ended - self._ended_before
+        if newly:
+            text.append(f", about {duration((self._target - ended) * elapsed / newly)} left", style="default")
+        if not self.workers:
+            text.append(", starting Ray", style="default")
+        for state in ("running", "pruned", "failed"):
+            count = sum(trial.state == state for trial in trials)
+            if count:
+                text.append(f"  {count} {state}", style="red" if state == "failed" else "dim")
+        return text
+
+    def _rows(self, trials: list[TrialRecord]) -> list[RenderableType]:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for heading in ("", "trial", "epoch", self._metric, "parameters"):
+            table.add_column(heading, no_wrap=True)
+        best = self._folder.best(self._record)
+        if best is not None:
+            table.add_row("best", *self._cells(best), style="green")
+        running = [trial for trial in trials if trial.state == "running" and trial.started]
+        for trial in running[:_MOST_RUNNING]:
+            table.add_row("", *self._cells(trial))
+        if len(running) > _MOST_RUNNING:
+            table.add_row("", f"and {len(running) - _MOST_RUNNING} more")
+        return [table]
+
+    def _cells(self, trial: TrialRecord) -> tuple[str, str, str, str]:
+        epochs = trial.epochs.copy()
+        last = epochs[max(epochs)][self._metric] if epochs else None
+        epoch, value = (trial.best_epoch, trial.value) if trial.value is not None else (len(epochs), last)
+        shown = "" if value is None else f"{value:.4f}"
+        return str(trial.number), str(epoch or ""), shown, describe_params(trial.params)
+
+    @property
+    def _metric(self) -> str:
+        return str(self._folder.manifest["objective"]["metric"])

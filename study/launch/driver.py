@@ -1,0 +1,182 @@
+"""The driver of a study: asks, records, decides. Knows neither ray nor optuna's types.
+
+Whatever happens is recorded first and acted on after, so a driver that dies has never promised what the record lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from study.launch import best
+from study.launch.messages import Answer, Report, Task
+from study.launch.optimizer import Optimizer
+from study.records import Event, StudyRecord, TrialRecord
+from study.store import RecordWriter, StudyFolder
+
+
+class Driver:
+    """Hands out trials until `trials` have been asked, all in all, and answers the reports of their workers."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        writer: RecordWriter,
+        optimizer: Optimizer,
+        *,
+        trials: int,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.space = folder.space
+        self._folder = folder
+        self._writer = writer
+        self._optimizer = optimizer
+        self._target = trials
+        self._waiting = deque(trial.number for trial in writer.record.unfinished)
+        self._live: set[int] = set()
+        self._on_event = on_event or (lambda event: None)
+        self.stopping = False
+        """Set to hand out no more trials."""
+
+    @property
+    def record(self) -> StudyRecord:
+        """The record as of the last event."""
+        return self._writer.record
+
+    @property
+    def live(self) -> int:
+        """How many trials are handed out and have not ended."""
+        return len(self._live)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to hand out."""
+        return self.stopping or (not self._waiting and len(self.record.trials) >= self._target)
+
+    def next_task(self) -> Task | None:
+        """The next trial, interrupted ones first; None if there is none."""
+        if self.is_done:
+            return None
+        number = self._waiting.popleft() if self._waiting else self._ask()
+        self._live.add(number)
+        trial = self.record.trials[number]
+        return Task(
+            number=number,
+            folder=str(self._folder.layout.trial(number).root.resolve()),
+            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
+            metric=self.space.objective.metric,
+            goal=self.space.objective.goal,
+        )
+
+    def receive(self, number: int, report: Report) -> Answer:
+        """Record what a worker tells, and answer whether its trial goes on."""
+        if number not in self._live:
+            return "stop"  # the trial has ended; its worker has not heard yet
+        fields = {name: value for name, value in report.items() if name not in ("event", "history")}
+        kind = report["event"]
+        if kind == "started":
+            self._append("started", number, **fields)
+            return self._fill_in(number, fields["attempt"], report["history"])
+        if kind == "epoch":
+            return self._receive_epoch(number, fields)
+        if kind == "finished":
+            self._complete(number, fields["attempt"])
+        else:
+            self._end(number, "failed", **fields)
+        return "stop"
+
+    def lose(self, number: int, message: str) -> None:
+        """Record that a trial's worker is lost for good."""
+        if number in self._live:
+            attempt = self.record.trials[number].attempt
+            self._end(number, "failed", attempt=attempt, reason="lost", message=message)
+
+    def close(self, reason: str) -> None:
+        """Record that the driver ends, and which trials it leaves interrupted."""
+        for number in sorted(self._live):
+            self._append("interrupted", number, attempt=self.record.trials[number].attempt)
+        self._live.clear()
+        self._append("ended", None, reason=reason)
+
+    def _ask(self) -> int:
+        number, params = self._optimizer.ask()
+        self._append("asked", number, params=params, seed=self.space.trial_seed(number))
+        return number
+
+    def _fill_in(self, number: int, attempt: int, history: list[dict[str, Any]]) -> Answer:
+        """Record epochs that a checkpoint knows and the record missed, because the driver died before the worker."""
+        known = self.record.trials[number].epochs
+        for metrics in history:
+            if metrics["epoch"] not in known:
+                answer = self._receive_epoch(number, {"attempt": attempt, **metrics, "filled_in": True})
+                if answer == "stop":
+                    return answer
+        return "continue"
+
+    def _receive_epoch(self, number: int, fields: dict[str, Any]) -> Answer:
+        self._append("epoch", number, **fields)
+        epoch, value = fields["epoch"], fields[self.space.objective.metric]
+        if value is None or fields["train_loss"] is None or fields["val_loss"] is None:
+            message = f"the loss of epoch {epoch} is not finite"
+            self._end(number, "failed", attempt=fields["attempt"], reason="diverged", message=message)
+            return "stop"
+        should_prune = self._optimizer.report(number, epoch, value)
+        if should_prune and epoch < self._epochs_asked(number):
+            best_epoch = self._best_epoch(number)
+            self._end(
+                number, "pruned", attempt=fields["attempt"], value=best_epoch[self._metric], epoch=best_epoch["epoch"]
+            )
+            return "stop"
+        return "continue"
+
+    def _complete(self, number: int, attempt: int) -> None:
+        best_epoch = self._best_epoch(number)
+        checkpoint = self._folder.layout.trial(number).model(attempt)
+        self._end(
+            number,
+            "completed",
+            attempt=attempt,
+            value=best_epoch[self._metric],
+            epoch=best_epoch["epoch"],
+            checkpoint=checkpoint.relative_to(self._folder.layout.root).as_posix(),
+        )
+        leader = self._folder.best(self.record)
+        if leader is not None and leader.number == number:
+            best.publish(self._folder, leader)
+
+    def _end(self, number: int, kind: str, **fields: Any) -> None:
+        self._append(kind, number, **fields)
+        self._live.discard(number)
+        if kind == "completed":
+            self._optimizer.complete(number, fields["value"])
+        elif kind == "pruned":
+            self._optimizer.prune(number)
+        else:
+            self._optimizer.fail(number)
+
+    def _append(self, kind: str, number: int | None, /, **fields: Any) -> None:
+        self._on_event(self._writer.append(kind, number, **fields))
+
+    @property
+    def _metric(self) -> str:
+        return self.space.objective.metric
+
+    def _epochs_asked(self, number: int) -> int:
+        return self.space.config(self.record.trials[number].params).epochs
+
+    def _best_epoch(self, number: int) -> Event:
+        """The `epoch` event with the best objective; of equals, the first."""
+        return find_best_epoch(self.record.trials[number], metric=self._metric, goal=self.space.objective.goal)
+
+
+def find_best_epoch(trial: TrialRecord, *, metric: str, goal: str) -> Event:
+    """The epoch of a trial with the best value of `metric`; of equals, the first."""
+    sign = 1 if goal == "minimize" else -1
+
+    def rank(event: Event) -> tuple[float, int]:
+        value = event[metric]
+        return (math.inf if value is None else sign * value, event["epoch"])
+
+    return min(trial.epochs.values(), key=rank)

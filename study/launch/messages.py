@@ -1,0 +1,38 @@
+"""What a worker is given, and what it tells: the vocabulary between the two sides of Ray. Standard library only.
+
+A worker tells by `Report`s, each a small JSON-ready mapping whose `event` is one of those below. All of them but
+`finished` are recorded nearly as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Report = Mapping[str, Any]
+"""`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history. `epoch`: attempt and the epoch's metrics.
+`finished`: attempt. `failed`: attempt, reason, message."""
+
+Answer = Literal["continue", "stop"]
+
+Tell = Callable[[Report], None]
+"""How a worker tells. It may not return: a trial that is to stop is ended inside the call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One trial for a worker, JSON-ready by `asdict`."""
+
+    number: int
+    folder: str
+    """The trial's folder, absolute, on storage that the worker shares with the driver."""
+    config: dict[str, Any]
+    """The fields of its `TrainConfig`."""
+    metric: str
+    goal: str
+    """The study's objective."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)

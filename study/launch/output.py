@@ -1,0 +1,30 @@
+"""Keeping the terminal quiet: what Ray and its processes print goes to a file, what we show goes to the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+
+@contextmanager
+def captured(log: Path) -> Iterator[TextIO]:
+    """Send file descriptors 1 and 2, child processes' included, to the end of `log`; answer a file on the old stderr."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept_out, kept_err = os.dup(1), os.dup(2)
+    with log.open("ab") as file, os.fdopen(os.dup(kept_err), "w", encoding="utf-8") as terminal:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept_out, 1)
+            os.dup2(kept_err, 2)
+            os.close(kept_out)
+            os.close(kept_err)

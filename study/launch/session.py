@@ -1,0 +1,203 @@
+"""Launching and resuming: from a search space to a finished record, or one that can be resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from colournet import floors
+from colournet.config import TrainConfig
+from colournet.data import DataBundle, prepare
+from study import provenance
+from study.errors import InterruptedStudyError, LaunchError, StudyError, TerminatedStudyError
+from study.launch.cluster import Resources, connected
+from study.launch.display import Display
+from study.launch.driver import Driver
+from study.launch.optimizer import Optimizer
+from study.launch.output import captured
+from study.records import parse
+from study.space import Space
+from study.store import RecordWriter, StudyFolder
+
+
+def launch(
+    space: Space,
+    results: Path,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    data_dir: Path | None = None,
+    resources: Resources | None = None,
+) -> StudyFolder:
+    """Begin the study of `space` and run it to its end.
+
+    Nothing is left behind if the data or the name are wrong. Raises `InterruptedStudyError` or `TerminatedStudyError` on
+    SIGINT or SIGTERM, the study then being resumable, `LaunchError` if Ray is not to be had.
+    """
+    name = name or space.name
+    if (results / name).exists():
+        StudyFolder.create(results, name, space_text="", manifest={})  # refuses, before the data are loaded
+    target = trials or space.trials
+    bundle = _prepare(space, data_dir)
+    folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
+    return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="launched")
+
+
+def resume(
+    folder: StudyFolder,
+    *,
+    trials: int | None = None,
+    data_dir: Path | None = None,
+    resources: Resources | None = None,
+) -> StudyFolder:
+    """Finish a study that stopped for any reason, or extend it to `trials` in all. Nothing happens if nothing is left.
+
+    Raises as `launch`, and `StudyError` if the data are not those that the study began with.
+    """
+    record = folder.read()
+    target = max(trials or 0, record.target or folder.manifest["trials"])
+    if folder.driver is None and not record.unfinished and len(record.trials) >= target:
+        return folder
+    bundle = _prepare(folder.space, data_dir)
+    recorded = folder.manifest["data"]["fingerprint"]
+    if bundle.fingerprint != recorded:
+        raise StudyError(
+            f"{folder.name}: the images or palettes are not those that the study began with",
+            hint="point --data-dir at the same data; study show --json NAME tells what they were",
+        )
+    return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="resumed")
+
+
+def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Resources, kind: str) -> StudyFolder:
+    with folder.write() as writer, captured(folder.layout.log) as console, _stopping() as stop:
+        optimizer = _rebuild(folder, writer)
+        with (
+            Display(folder, writer.record, trials=trials, console=console) as display,
+            connected(resources) as capacity,
+        ):
+            from study.launch import tuning
+
+            display.workers = capacity
+            writer.append(kind, trials=trials, host=socket.gethostname(), pid=os.getpid(), workers=capacity)
+            driver = Driver(folder, writer, optimizer, trials=trials, on_event=display.tell)
+            stop.driver = driver
+            reason = "failed"
+            try:
+                if not stop.signal:
+                    tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
+                reason = stop.reason or ("finished" if driver.is_done and not driver.live else "failed")
+            finally:
+                driver.close(reason)
+    if stop.error:
+        raise stop.error(f"{folder.name}: stopped", hint=f"study resume {folder.name} goes on with it")
+    if reason == "failed":
+        raise LaunchError(f"{folder.name}: Ray Tune gave up", hint=f"see {folder.layout.log}")
+    return folder
+
+
+def _rebuild(folder: StudyFolder, writer: RecordWriter) -> Optimizer:
+    with folder.layout.events.open("rb") as lines:
+        return Optimizer.rebuild(folder.space, writer.record, events=[parse(line) for line in lines])
+
+
+def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
+    """Load what any trial of the space may ask for, and check that it suffices."""
+    extras = {name for classes in space.taken("extra_classes") for name in classes}
+    base = TrainConfig.from_mapping(
+        {name: value for name, value in space.fixed.items() if name not in ("model", "dilation", "extra_classes")}
+    )
+    sizes = space.taken("num_colours") or _whole_numbers(space, "num_colours")
+    base = base.replace(num_colours=sizes[0])
+    bundle = prepare(base, data_dir=data_dir, extra_classes=extras, num_colours=sizes)
+    for count in space.taken("train_images") or _whole_numbers(space, "train_images")[-1:]:
+        bundle.for_run(base.replace(train_images=count))
+    return bundle
+
+
+def _whole_numbers(space: Space, name: str) -> list[int]:
+    parameter = space.search[name]
+    return list(range(int(parameter.low), int(parameter.high) + 1, int(parameter.step or 1)))
+
+
+def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any]:
+    train_images = bundle.train_images[bundle.category]
+    base = TrainConfig.from_mapping(
+        {name: space.fixed[name] for name in ("dataset", "protocol", "data_seed") if name in space.fixed}
+    )
+    return {
+        "question": space.question,
+        "trials": trials,
+        "seed": space.seed,
+        "objective": {"metric": space.objective.metric, "goal": space.objective.goal, "epoch": "best"},
+        "sampler": {"kind": space.sampler.kind, **space.sampler.options},
+        "pruner": {"kind": space.pruner.kind, **space.pruner.options},
+        "space_sha256": space.fingerprint,
+        "data": {
+            "dataset": base.dataset,
+            "category": bundle.category,
+            "protocol": base.protocol,
+            "data_seed": base.data_seed,
+            "train_images": len(train_images),
+            "validation_images": len(bundle.validation_images),
+            "fingerprint": bundle.fingerprint,
+        },
+        "palettes": {str(k): palette.round(4).tolist() for k, palette in bundle.palettes.items()},
+        "floors": {
+            str(k): floors.measure(train_images, bundle.validation_images, palette)
+            for k, palette in bundle.palettes.items()
+        },
+        "provenance": provenance.collect(),
+    }
+
+
+@dataclass
+class _Stop:
+    """Which signal asked the study to stop, if any."""
+
+    signal: signal.Signals | None = None
+    driver: Driver | None = None
+    _previous: dict[signal.Signals, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str | None:
+        """The reason to record, or None."""
+        return {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[self.signal] if self.signal else None
+
+    @property
+    def error(self) -> type[StudyError] | None:
+        """The error to end with, or None."""
+        by_signal = {signal.SIGINT: InterruptedStudyError, signal.SIGTERM: TerminatedStudyError}
+        return by_signal[self.signal] if self.signal else None
+
+    def receive(self, number: int, frame: object) -> None:
+        """Note the signal, hand out nothing more, and stop Tune, which ends its loop on SIGUSR1."""
+        self.signal = signal.Signals(number)
+        if self.driver is not None:
+            self.driver.stopping = True
+            signal.raise_signal(signal.SIGUSR1)
+
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    """Turn SIGINT and SIGTERM into an orderly end while the block runs (in a main thread)."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Tune listens to it while it runs
+    signal.signal(signal.SIGINT, stop.receive)
+    signal.signal(signal.SIGTERM, stop.receive)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,144 @@
+"""Where every file of a results folder lies: the one module that owns their names. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from colournet.names import BEST_MODEL, LAST_CHECKPOINT
+from study.errors import StudyError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """Return a study's name if it is safe as a folder's name, else raise `StudyError`."""
+    if not _NAME.fullmatch(name):
+        raise StudyError(
+            f"{name!r} cannot be the name of a study",
+            hint="use up to 100 letters, digits, dots, dashes and underscores, a letter or digit first",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class TrialLayout:
+    """The files of one trial, written by its workers."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration; `colournet train --config` repeats it."""
+        return self.root / "config.toml"
+
+    @property
+    def samples(self) -> Path:
+        """Validation images: grey, truth, and the colouring of the best epoch."""
+        return self.root / "samples.png"
+
+    @property
+    def log(self) -> Path:
+        """What went wrong, with the traceback; there only if something did."""
+        return self.root / "log.txt"
+
+    def attempt(self, number: int) -> Path:
+        """The folder of the checkpoints of one attempt, from 1."""
+        return self.root / f"attempt-{number}"
+
+    def model(self, attempt: int) -> Path:
+        """The network after the best epoch so far, as of an attempt."""
+        return self.attempt(attempt) / BEST_MODEL
+
+    def checkpoint(self, attempt: int) -> Path:
+        """What the next attempt goes on from."""
+        return self.attempt(attempt) / LAST_CHECKPOINT
+
+    def attempts(self) -> list[int]:
+        """The numbers of the attempts that have a folder, in order."""
+        found = (re.fullmatch(r"attempt-(\d+)", path.name) for path in self.root.glob("attempt-*"))
+        return sorted(int(match[1]) for match in found if match)
+
+
+@dataclass(frozen=True)
+class BestLayout:
+    """A copy of the best trial, ready to be used."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration; `colournet train --config` repeats it."""
+        return self.root / "config.toml"
+
+    @property
+    def model(self) -> Path:
+        """The network after its best epoch, for `colournet evaluate`."""
+        return self.root / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """The trial's number, its best epoch and that epoch's numbers."""
+        return self.root / "metrics.json"
+
+    @property
+    def samples(self) -> Path:
+        """The trial's samples."""
+        return self.root / "samples.png"
+
+
+@dataclass(frozen=True)
+class StudyLayout:
+    """The files of one study below `root`."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What was decided when the study began."""
+        return self.root / "study.json"
+
+    @property
+    def space(self) -> Path:
+        """The search space, byte for byte."""
+        return self.root / "space.toml"
+
+    @property
+    def events(self) -> Path:
+        """The record: one event a line, append-only."""
+        return self.root / "events.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Who is writing, while someone is."""
+        return self.root / "driver.lock"
+
+    @property
+    def log(self) -> Path:
+        """What Ray and its processes printed."""
+        return self.root / "driver.log"
+
+    @property
+    def best(self) -> BestLayout:
+        """The best trial's copy."""
+        return BestLayout(self.root / "best")
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures that `study analyze` draws."""
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        """The report that `study analyze` writes."""
+        return self.root / "report.html"
+
+    @property
+    def reproductions(self) -> Path:
+        """Folder of the standalone runs that `study reproduce` trains."""
+        return self.root / "reproductions"
+
+    def trial(self, number: int) -> TrialLayout:
+        """The files of trial `number`."""
+        return TrialLayout(self.root / "trials" / f"{number:04d}")

@@ -1,0 +1,50 @@
+"""What `study check` tells of a search space before anything is run. Standard library only."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from study.cost import estimate
+from study.space import Space
+from study.text import duration, format_value, table
+
+
+def preview(space: Space, results: Path) -> str:
+    """Dimensions and conditions, one sampled configuration, and an estimate of the cost."""
+    cost = estimate(space)
+    taken = (results / space.name).exists()
+    sampler = " ".join([space.sampler.kind, *(f"{name}={value}" for name, value in space.sampler.options.items())])
+    pruner = " ".join([space.pruner.kind, *(f"{name}={value}" for name, value in space.pruner.options.items())])
+    fixed = ", ".join(f"{name} = {format_value(value)}" for name, value in space.fixed.items()) or "nothing"
+    lines = [
+        f"{space.name}: valid" + (f", but {results / space.name} exists already: launch with --name" if taken else ""),
+        *([f"  question   {space.question}"] if space.question else []),
+        f"  objective  {space.objective.metric}, {space.objective.goal}, of a trial's best epoch",
+        f"  trials     {space.trials}, seed {space.seed}",
+        f"  sampler    {sampler}",
+        f"  pruner     {pruner}",
+        f"  fixed      {fixed}",
+        "",
+        _dimensions(space),
+        "",
+        "one configuration at random:",
+        *(f"  {name} = {format_value(value)}" for name, value in space.sample(random.Random()).items()),
+        "",
+        f"cost, if nothing is pruned: about {cost.epochs:.0f} epochs, {duration(cost.core_seconds)} on one CPU core",
+    ]
+    return "\n".join(lines)
+
+
+def _dimensions(space: Space) -> str:
+    rows = [
+        [name, parameter.kind, parameter.describe(), _when(parameter.when)] for name, parameter in space.search.items()
+    ]
+    return table(["dimension", "kind", "values", "only when"], rows)
+
+
+def _when(condition: object) -> str:
+    assert isinstance(condition, dict)
+    return " and ".join(
+        f"{name} is {' or '.join(format_value(value) for value in values)}" for name, values in condition.items()
+    )

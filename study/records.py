@@ -1,0 +1,251 @@
+"""The record: its events, and the state that they add up to. Standard library only.
+
+A trial is *asked*, *started* (once per attempt), has *epochs*, and ends once as *completed*, *pruned* or *failed*. An
+*interrupted* trial has not ended: it is started again, as a new attempt, when the study is resumed. `StudyRecord.apply`
+enforces this for the writer and folds the same events for every reader.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.errors import RecordError
+
+Event = Mapping[str, Any]
+
+STATES = ("completed", "pruned", "failed", "interrupted", "running")
+ENDED = ("completed", "pruned", "failed")
+
+_TRIAL_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "asked": ("params", "seed"),
+    "started": ("attempt", "host", "pid", "device", "parameters", "resumed_from_epoch"),
+    "epoch": ("attempt", "epoch", "train_loss", "val_loss", "val_accuracy", "val_mse", "seconds", "images_per_second"),
+    "completed": ("attempt", "value", "epoch", "checkpoint"),
+    "pruned": ("attempt", "value", "epoch"),
+    "failed": ("attempt", "reason", "message"),
+    "interrupted": ("attempt",),
+}
+_STUDY_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "launched": ("trials", "host", "pid", "workers"),
+    "resumed": ("trials", "host", "pid", "workers"),
+    "ended": ("reason",),
+    "note": ("text",),
+}
+
+
+@dataclass
+class TrialRecord:
+    """One trial, as the events so far tell it."""
+
+    number: int
+    params: dict[str, Any]
+    seed: int
+    asked: str
+    """When it was asked, UTC, ISO 8601; so are `started` and `ended`."""
+    state: str = "running"
+    """One of `STATES`; a trial that was asked and not yet started counts as running."""
+    attempt: int = 0
+    """Number of the latest attempt, 0 before the first."""
+    started: str | None = None
+    ended: str | None = None
+    host: str | None = None
+    device: str | None = None
+    parameters: int | None = None
+    """Number of trained weights of its network."""
+    epochs: dict[int, Event] = field(default_factory=dict)
+    """The `epoch` event of each epoch; where attempts repeat one, the later attempt's."""
+    value: float | None = None
+    """The objective at the best epoch; None for a failed trial or one that is still under way."""
+    best_epoch: int | None = None
+    checkpoint: str | None = None
+    """The best epoch's model, relative to the study's folder."""
+    reason: str | None = None
+    message: str | None = None
+
+    @property
+    def last_epoch(self) -> int:
+        """How many epochs are recorded, 0 for none."""
+        return max(self.epochs, default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in the epochs that count."""
+        return math.fsum(event["seconds"] or 0.0 for event in self.epochs.values())
+
+
+@dataclass
+class StudyRecord:
+    """All trials of a study, as the events so far tell them."""
+
+    trials: dict[int, TrialRecord] = field(default_factory=dict)
+    target: int = 0
+    """How many trials were asked for, all in all, by the latest launch or resume."""
+    ended: str | None = None
+    """Why the latest driver ended (`finished`, `interrupted`, `terminated`, `failed`), None while it has not."""
+    sessions: int = 0
+    """How many drivers have written this record."""
+    notes: list[str] = field(default_factory=list)
+    torn_bytes: int = 0
+    """Length of a torn last line, which was not read; 0 where the record is whole."""
+
+    @classmethod
+    def read(cls, lines: Iterable[bytes], *, source: str) -> StudyRecord:
+        """Fold the lines of a record. One torn last line is left out and its length kept in `torn_bytes`.
+
+        Raises `RecordError` naming `source` and the line for anything else that is not a valid event.
+        """
+        record = cls()
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                record.torn_bytes = len(line)
+                break
+            try:
+                record.apply(parse(line))
+            except RecordError as error:
+                raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint) from error
+        return record
+
+    def apply(self, event: Event) -> None:
+        """Fold one more event. Raises `RecordError`, and changes nothing, if it may not come now."""
+        check_fields(event)
+        kind = event["event"]
+        if kind in _STUDY_FIELDS:
+            self._apply_to_study(kind, event)
+            return
+        number = event["trial"]
+        if kind == "asked":
+            if number != len(self.trials):
+                raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
+            self.trials[number] = TrialRecord(number, dict(event["params"]), event["seed"], event["time"])
+            return
+        trial = self.trials.get(number)
+        if trial is None:
+            raise RecordError(f"trial {number} is {kind!r} but was never asked")
+        if trial.state in ENDED:
+            raise RecordError(f"trial {number} is {kind!r} after it was {trial.state}")
+        _TRANSITIONS[kind](trial, event)
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial called `number`. Raises `RecordError` if there is none."""
+        if number not in self.trials:
+            raise RecordError(f"there is no trial {number}", hint=f"there are {len(self.trials)}, from 0")
+        return self.trials[number]
+
+    def count(self, state: str) -> int:
+        """How many trials are in `state`."""
+        return sum(trial.state == state for trial in self.trials.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        return {state: self.count(state) for state in STATES}
+
+    @property
+    def unfinished(self) -> list[TrialRecord]:
+        """The trials that have not ended, in order of their numbers."""
+        return [trial for trial in self.trials.values() if trial.state not in ENDED]
+
+    def _apply_to_study(self, kind: str, event: Event) -> None:
+        if kind in ("launched", "resumed"):
+            self.target, self.ended, self.sessions = event["trials"], None, self.sessions + 1
+            self._interrupt_orphans()
+        elif kind == "ended":
+            self.ended = event["reason"]
+        else:
+            self.notes.append(event["text"])
+
+    def _interrupt_orphans(self) -> None:
+        """What still runs when a new driver starts was left behind by one that died."""
+        for trial in self.unfinished:
+            trial.state = "interrupted"
+
+
+def parse(line: bytes) -> Event:
+    """Read one line. Raises `RecordError` if it is not a JSON object."""
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise RecordError(f"not JSON: {line[:60]!r}") from error
+    except RecursionError as error:
+        raise RecordError("nested too deeply") from error
+    if not isinstance(event, dict):
+        raise RecordError(f"not a JSON object: {line[:60]!r}")
+    return event
+
+
+def serialize(event: Event) -> bytes:
+    """The line of an event. Raises ValueError for a number that is not finite, which JSON does not know."""
+    return json.dumps(event, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def check_fields(event: Event) -> None:
+    """Raise `RecordError` if an event is of no known kind or lacks one of its fields."""
+    kind = event.get("event")
+    wanted = _TRIAL_FIELDS.get(kind) or _STUDY_FIELDS.get(kind) if isinstance(kind, str) else None
+    if wanted is None:
+        raise RecordError(f"unknown event {kind!r}", hint="a newer version of this program may have written it")
+    missing = [name for name in ("time", *wanted) if name not in event]
+    if missing:
+        raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
+    if kind in _TRIAL_FIELDS and not (isinstance(event.get("trial"), int) and event["trial"] >= 0):
+        raise RecordError(f"event {kind!r} names no trial")
+
+
+def best_first(trials: Iterable[TrialRecord], *, goal: str) -> Iterator[TrialRecord]:
+    """The completed trials from the best value to the worst; of equals, the one with the lower number."""
+    completed = [trial for trial in trials if trial.state == "completed" and trial.value is not None]
+    sign = 1 if goal == "minimize" else -1
+    yield from sorted(completed, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def _start(trial: TrialRecord, event: Event) -> None:
+    if event["attempt"] <= trial.attempt:
+        raise RecordError(f"trial {trial.number} starts attempt {event['attempt']} after attempt {trial.attempt}")
+    trial.state, trial.attempt = "running", event["attempt"]
+    trial.started = trial.started or event["time"]
+    trial.host, trial.device, trial.parameters = event["host"], event["device"], event["parameters"]
+
+
+def _add_epoch(trial: TrialRecord, event: Event) -> None:
+    if trial.attempt == 0:
+        raise RecordError(f"trial {trial.number} has an epoch before it was started")
+    known = trial.epochs.get(event["epoch"])
+    if known is None or event["attempt"] >= known["attempt"]:
+        trial.epochs[event["epoch"]] = event
+
+
+def _complete(trial: TrialRecord, event: Event) -> None:
+    if event["epoch"] not in trial.epochs:
+        raise RecordError(f"trial {trial.number} is completed by epoch {event['epoch']}, which is not recorded")
+    trial.state, trial.ended, trial.checkpoint = "completed", event["time"], event["checkpoint"]
+    trial.value, trial.best_epoch = event["value"], event["epoch"]
+
+
+def _prune(trial: TrialRecord, event: Event) -> None:
+    if event["epoch"] not in trial.epochs:
+        raise RecordError(f"trial {trial.number} is pruned at epoch {event['epoch']}, which is not recorded")
+    trial.state, trial.ended = "pruned", event["time"]
+    trial.value, trial.best_epoch = event["value"], event["epoch"]
+
+
+def _fail(trial: TrialRecord, event: Event) -> None:
+    trial.state, trial.ended = "failed", event["time"]
+    trial.reason, trial.message = event["reason"], event["message"]
+
+
+def _interrupt(trial: TrialRecord, event: Event) -> None:
+    trial.state = "interrupted"
+
+
+_TRANSITIONS = {
+    "started": _start,
+    "epoch": _add_epoch,
+    "completed": _complete,
+    "pruned": _prune,
+    "failed": _fail,
+    "interrupted": _interrupt,
+}

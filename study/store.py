@@ -1,0 +1,177 @@
+"""The results folder: creating, opening, reading it, and the one writer of its record. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from colournet.errors import did_you_mean
+from study import lock
+from study.errors import RecordError, StudyError
+from study.layout import StudyLayout, check_name
+from study.records import Event, StudyRecord, TrialRecord, best_first, serialize
+from study.space import Space
+
+FORMAT = 1
+
+
+class StudyFolder:
+    """One study on disk. Reading is safe while a driver writes."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = StudyLayout(root)
+        self.manifest = _read_manifest(self.layout.manifest)
+
+    @classmethod
+    def create(cls, results: Path, name: str, *, space_text: str, manifest: dict[str, Any]) -> StudyFolder:
+        """Make the folder of a new study: all of it or nothing. Raises `StudyError` if the name is taken."""
+        root = results / check_name(name)
+        if root.exists():
+            raise _taken(root)
+        results.mkdir(parents=True, exist_ok=True)
+        scratch = StudyLayout(Path(tempfile.mkdtemp(prefix=f".{name}-", dir=results)))
+        try:
+            scratch.root.chmod(0o755)
+            scratch.space.write_bytes(space_text.encode())
+            scratch.events.touch()
+            whole = {"format": FORMAT, "name": name, "created": now(), **manifest}
+            scratch.manifest.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+            scratch.root.rename(root)
+        except OSError as error:
+            raise (_taken(root) if root.exists() else StudyError(f"{root}: {error.strerror}")) from error
+        finally:
+            shutil.rmtree(scratch.root, ignore_errors=True)
+        return cls(root)
+
+    @classmethod
+    def open(cls, results: Path, name: str) -> StudyFolder:
+        """Open a study by its name. Raises `RecordError` if there is none."""
+        root = results / check_name(name)
+        if not root.is_dir():
+            known = [folder.name for folder in study_folders(results)]
+            raise RecordError(
+                f"{results}: there is no study {name!r}",
+                hint=did_you_mean(name, known) or "study launch SPACE begins one",
+            )
+        return cls(root)
+
+    @property
+    def name(self) -> str:
+        """The study's name, which is its folder's."""
+        return self.layout.root.name
+
+    @property
+    def space(self) -> Space:
+        """The search space that the study began with."""
+        return Space.load(self.layout.space)
+
+    def read(self) -> StudyRecord:
+        """Fold the record as it is now. What a dead driver left running is shown as interrupted."""
+        running = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
+        with self.layout.events.open("rb") as lines:
+            record = StudyRecord.read(lines, source=str(self.layout.events))
+        if not running:
+            for trial in record.unfinished:
+                trial.state = "interrupted"
+        return record
+
+    @property
+    def driver(self) -> lock.Owner | None:
+        """Who is writing this study now, or None."""
+        return lock.living_owner(self.layout.lock)
+
+    def state(self, record: StudyRecord) -> str:
+        """`running`, `finished` (all that was asked for has ended) or `interrupted` (it can be resumed)."""
+        if self.driver is not None:
+            return "running"
+        done = len(record.trials) >= record.target and not record.unfinished
+        return "finished" if done and record.sessions else "interrupted"
+
+    def best(self, record: StudyRecord) -> TrialRecord | None:
+        """The completed trial with the best value, or None."""
+        return next(best_first(record.trials.values(), goal=self.manifest["objective"]["goal"]), None)
+
+    @contextmanager
+    def write(self) -> Iterator[RecordWriter]:
+        """Hold the study's lock and append to its record. Raises `LockedError` while another driver does."""
+        with lock.hold(self.layout.lock), self.layout.events.open("r+b") as file:
+            record = StudyRecord.read(file, source=str(self.layout.events))
+            writer = RecordWriter(file, record)
+            writer.cut_torn_line()
+            yield writer
+
+
+class RecordWriter:
+    """Appends events to a record, each checked against the state before it and on the disk before the call returns."""
+
+    def __init__(self, file: BinaryIO, record: StudyRecord) -> None:
+        self._file = file
+        self.record = record
+        """The state after the last event written."""
+
+    def append(self, kind: str, trial: int | None = None, /, **fields: Any) -> Event:
+        """Write one event, stamped with the time. Raises `RecordError` if it may not come now."""
+        named = {} if trial is None else {"trial": trial}
+        event = {"event": kind, "time": now(), **named, **fields}
+        line = serialize(event)
+        self.record.apply(event)
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return event
+
+    def cut_torn_line(self) -> None:
+        """Drop a last line that a crash left unfinished, and note it; leave the file's position at its end."""
+        torn = self.record.torn_bytes
+        end = self._file.seek(0, os.SEEK_END)
+        if torn:
+            self._file.truncate(end - torn)
+            self._file.seek(0, os.SEEK_END)
+            self.record.torn_bytes = 0
+            self.append("note", text=f"cut a torn last line of {torn} bytes on {socket.gethostname()}")
+
+
+def study_folders(results: Path) -> list[Path]:
+    """The folders below `results` that hold a study, by name."""
+    if not results.is_dir():
+        return []
+    return sorted(path for path in results.iterdir() if StudyLayout(path).manifest.is_file())
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecordError(f"{path.parent}: not a study, it has no {path.name}") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise RecordError(
+            f"{path}: has format {found!r}, this program reads format {FORMAT}",
+            hint="install the version that wrote it",
+        )
+    missing = [key for key in ("name", "created", "objective", "seed") if key not in manifest]
+    if missing:
+        raise RecordError(f"{path}: lacks {', '.join(missing)}")
+    return dict(manifest)
+
+
+def _taken(root: Path) -> StudyError:
+    return StudyError(
+        f"{root}: there is a study of this name already",
+        hint=f"study resume {root.name} goes on with it; study launch SPACE --name OTHER begins another",
+    )

@@ -1,0 +1,166 @@
+"""What `study list` and `study show` tell, computed from a record. Standard library only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from study.records import StudyRecord, TrialRecord
+from study.store import StudyFolder
+from study.text import describe_params, duration, format_value, table
+
+_MOST_TRIALS = 20
+
+
+def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
+    """The state of a study for machines; these keys stay."""
+    best = folder.best(record)
+    return {
+        "name": folder.name,
+        "state": folder.state(record),
+        "trials": record.counts,
+        "target": record.target or folder.manifest.get("trials"),
+        "objective": folder.manifest["objective"],
+        "best": None
+        if best is None
+        else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
+        "epochs_trained": sum(len(trial.epochs) for trial in record.trials.values()),
+        "created": folder.manifest["created"],
+    }
+
+
+def trial_json(trial: TrialRecord) -> dict[str, Any]:
+    """The state of one trial for machines."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "params": trial.params,
+        "seed": trial.seed,
+        "value": trial.value,
+        "best_epoch": trial.best_epoch,
+        "attempts": trial.attempt,
+        "reason": trial.reason,
+        "message": trial.message,
+        "asked": trial.asked,
+        "started": trial.started,
+        "ended": trial.ended,
+        "host": trial.host,
+        "device": trial.device,
+        "parameters": trial.parameters,
+        "checkpoint": trial.checkpoint,
+        "epochs": [trial.epochs[epoch] for epoch in sorted(trial.epochs)],
+    }
+
+
+def study_list(folders: list[StudyFolder]) -> str:
+    """One line a study."""
+    rows = []
+    for folder in folders:
+        record = folder.read()
+        best = folder.best(record)
+        ended = sum(record.count(state) for state in ("completed", "pruned", "failed"))
+        value = "" if best is None or best.value is None else f"{best.value:.4f}"
+        target = record.target or folder.manifest.get("trials", 0)
+        metric = str(folder.manifest["objective"]["metric"])
+        rows.append([folder.name, folder.state(record), f"{ended}/{target}", metric, value, folder.manifest["created"]])
+    return table(["study", "state", "trials", "objective", "best", "created (UTC)"], rows, right=(2, 4))
+
+
+def study_text(folder: StudyFolder, record: StudyRecord) -> str:
+    """The state of a study for people, a screen at most."""
+    told = study_json(folder, record)
+    counts = ", ".join(f"{count} {state}" for state, count in told["trials"].items() if count) or "none yet"
+    objective = folder.manifest["objective"]
+    lines = [
+        f"{folder.name}: {told['state']}, {len(record.trials)} of {told['target']} trials asked",
+        f"  trials     {counts}",
+        f"  objective  {objective['metric']}, {objective['goal']}, of a trial's best epoch",
+        f"  trained    {told['epochs_trained']} epochs, {duration(_seconds(record))} of workers' time",
+    ]
+    best = folder.best(record)
+    if best is not None:
+        lines.append(
+            f"  best       trial {best.number}: {best.value:.6g} at epoch {best.best_epoch} of {best.last_epoch}"
+        )
+        lines += [f"               {name} = {format_value(value)}" for name, value in best.params.items()]
+    lines += _floor_lines(folder, best)
+    if record.torn_bytes:
+        lines.append(f"  note       the record's last line is torn ({record.torn_bytes} bytes not read)")
+    lines += [f"  failed     trial {trial.number} ({trial.reason}): {trial.message}" for trial in _failed(record)]
+    lines += ["", trials_table(folder, record)]
+    return "\n".join(lines)
+
+
+def trials_table(folder: StudyFolder, record: StudyRecord) -> str:
+    """The trials, best first, then those without a value, in order; the first so many."""
+    metric, goal = folder.manifest["objective"]["metric"], folder.manifest["objective"]["goal"]
+    sign = 1 if goal == "minimize" else -1
+
+    def rank(trial: TrialRecord) -> tuple[bool, bool, float, int]:
+        value = trial.value
+        return trial.state != "completed", value is None, 0.0 if value is None else sign * value, trial.number
+
+    ordered = sorted(record.trials.values(), key=rank)
+    rows = [
+        [
+            str(trial.number),
+            trial.state,
+            "" if trial.value is None else f"{trial.value:.4f}",
+            "" if trial.best_epoch is None else f"{trial.best_epoch}",
+            f"{trial.last_epoch}",
+            describe_params(trial.params),
+        ]
+        for trial in ordered[:_MOST_TRIALS]
+    ]
+    text = table(["trial", "state", metric, "best epoch", "epochs", "parameters"], rows, right=(0, 2, 3, 4))
+    more = len(ordered) - _MOST_TRIALS
+    return text + (f"\n... and {more} more; study show --json {folder.name} has all counts" if more > 0 else "")
+
+
+def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
+    """One trial for people: what it was, how it went, epoch by epoch."""
+    lines = [f"{folder.name}, trial {trial.number}: {trial.state}"]
+    if trial.reason:
+        lines.append(f"  reason     {trial.reason}: {trial.message}")
+        lines.append(f"  log        {folder.layout.trial(trial.number).log}")
+    if trial.value is not None:
+        metric = folder.manifest["objective"]["metric"]
+        lines.append(f"  best       {metric} {trial.value:.6g} at epoch {trial.best_epoch}")
+    lines.append(f"  seed       {trial.seed}, attempt {trial.attempt}, on {trial.host} ({trial.device})")
+    lines += [f"  {name} = {format_value(value)}" for name, value in trial.params.items()]
+    header = ["epoch", "train loss", "val loss", "val accuracy", "seconds"]
+    names = ("train_loss", "val_loss", "val_accuracy", "seconds")
+    rows = [
+        [str(epoch), *("nan" if event[name] is None else f"{event[name]:.4f}" for name in names)]
+        for epoch, event in sorted(trial.epochs.items())
+    ]
+    return "\n".join([*lines, "", table(header, rows, right=range(5))])
+
+
+def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:
+    """The grey table's score by the study's metric, and a warning if the best trial is worse."""
+    metric = folder.manifest["objective"]["metric"]
+    key = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}[metric]
+    floors = folder.manifest.get("floors", {})
+    if len(floors) != 1 or _is_regression(folder):
+        return []
+    value = next(iter(floors.values()))["grey_table"][key]
+    lines = [f"  floor      {value:.6g}, the grey table, which needs no network"]
+    if best is not None and best.value is not None:
+        worse = best.value > value if folder.manifest["objective"]["goal"] == "minimize" else best.value < value
+        if worse:
+            lines.append("             the best trial is WORSE than that")
+    return lines
+
+
+def _is_regression(folder: StudyFolder) -> bool:
+    """Whether the trials' loss is a squared error, which no cross-entropy of a floor can stand beside."""
+    metric = folder.manifest["objective"]["metric"]
+    return metric == "val_loss" and folder.space.taken("model") == ["regression_cnn"]
+
+
+def _failed(record: StudyRecord) -> list[TrialRecord]:
+    return [trial for trial in record.trials.values() if trial.state == "failed"][:5]
+
+
+def _seconds(record: StudyRecord) -> float:
+    return sum(trial.seconds for trial in record.trials.values())

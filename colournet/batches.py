@@ -27,7 +27,7 @@ class ImageSet:
     @classmethod
     def on(cls, device: torch.device, images: np.ndarray, labels: np.ndarray) -> ImageSet:
         """Put arrays on `device`; on the CPU they are shared, not copied, so they must not be written to."""
-        return cls(_tensor(images).to(device), _tensor(labels).to(device))
+        return cls(as_tensor(images).to(device), as_tensor(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -35,13 +35,13 @@ class ImageSet:
     def shuffled(self, config: TrainConfig, *, generator: torch.Generator) -> Iterator[Gathered]:
         """Yield the batches of one epoch in an order, and augmented as, `generator` decides."""
         order = torch.randperm(len(self), generator=generator)
-        for chosen in order.split(config.batch_size):
+        for chosen in torch.split(order, config.batch_size):
             rows, columns = _draw_maps(config, len(chosen), self.images.shape[2:], generator=generator)
             yield self._gather(chosen, rows, columns)
 
     def in_order(self, batch_size: int) -> Iterator[Gathered]:
         """Yield all batches in order, as they are."""
-        yield from zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+        yield from zip(torch.split(self.images, batch_size), torch.split(self.labels, batch_size), strict=True)
 
     def _gather(self, chosen: Int[Tensor, " b"], rows: Tensor | None, columns: Tensor | None) -> Gathered:
         """Pick images, and pick their rows and columns where a map says which; labels move alike."""
@@ -95,7 +95,8 @@ def _draw_map(
     return places
 
 
-def _tensor(array: np.ndarray) -> Tensor:
+def as_tensor(array: np.ndarray) -> Tensor:
+    """An array as a tensor that shares its memory, also where that is read-only, and so must not be written to."""
     with warnings.catch_warnings():
         # An array from Ray's object store is read-only, which torch cannot express; see the module's promise.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -54,7 +54,7 @@ class Checkpoint:
 def save_model(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all."""
     tensors = {f"weights.{name}": tensor for name, tensor in model.network.state_dict().items()}
-    _save(path, {**tensors, "palette": torch.from_numpy(model.palette)}, _describe(MODEL_FORMAT, model.config))
+    _save(path, {**tensors, "palette": torch.tensor(model.palette)}, _describe(MODEL_FORMAT, model.config))
 
 
 def load_model(path: Path) -> Model:
@@ -62,11 +62,11 @@ def load_model(path: Path) -> Model:
     tensors, description = _load(path, MODEL_FORMAT)
     config = _config(path, description)
     network = build(config)
-    palette = tensors.pop("palette", None)
-    if palette is None or palette.shape != (config.num_colours, 3):
+    load_weights(network, _within(tensors, "weights."), source=path)
+    palette = tensors.get("palette")
+    if palette is None or palette.shape != (config.num_colours, 3) or palette.dtype != torch.float32:
         raise CheckpointError(f"{path}: holds no palette of {config.num_colours} colours")
-    _fit(path, network, _within(tensors, "weights."))
-    return Model(network, config, palette.numpy().astype(np.float32))
+    return Model(network, config, palette.numpy())
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -99,9 +99,19 @@ def read_history(path: Path) -> tuple[EpochMetrics, ...]:
     return _history(path, _read_description(path, CHECKPOINT_FORMAT))
 
 
+def read_run(path: Path) -> tuple[TrainConfig, tuple[EpochMetrics, ...]]:
+    """The config of a checkpoint and its epochs, without loading its tensors."""
+    description = _read_description(path, CHECKPOINT_FORMAT)
+    return _config(path, description), _history(path, description)
+
+
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
     """Put weights into a network. Raises `CheckpointError` naming `source` if names or shapes differ."""
-    _fit(source, network, weights)
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{source}: its weights do not fit the network: {reason}") from error
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
@@ -121,7 +131,9 @@ def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]
 
 def _read_description(path: Path, expected: str) -> dict[str, str]:
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file", hint="a run folder holds model.safetensors")
+        raise CheckpointError(
+            f"{path}: there is no such file", hint="a finished run leaves model.safetensors, every epoch checkpoints/"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             description: dict[str, str] = file.metadata() or {}
@@ -138,29 +150,34 @@ def _describe(kind: str, config: TrainConfig) -> dict[str, str]:
 
 
 def _config(path: Path, description: Mapping[str, str]) -> TrainConfig:
+    values = _parse(path, description, "config", dict)
     try:
-        return TrainConfig.from_mapping(json.loads(description["config"]))
-    except (KeyError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: its config cannot be read: {error}") from error
+        return TrainConfig.from_mapping(values)
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config: {error.message}", hint=error.hint) from error
 
 
 def _history(path: Path, description: Mapping[str, str]) -> tuple[EpochMetrics, ...]:
+    rows = _parse(path, description, "history", list)
     try:
-        rows: list[dict[str, Any]] = json.loads(description["history"])
-        return tuple(EpochMetrics.from_mapping(row) for row in rows)
-    except (KeyError, ValueError, TypeError) as error:
+        history = tuple(EpochMetrics.from_mapping(row) for row in rows)
+    except (KeyError, TypeError, OverflowError) as error:
         raise CheckpointError(f"{path}: its history cannot be read: {error!r}") from error
+    if [metrics.epoch for metrics in history] != list(range(1, len(history) + 1)):
+        raise CheckpointError(f"{path}: its history skips an epoch")
+    return history
+
+
+def _parse(path: Path, description: Mapping[str, str], name: str, kind: type) -> Any:
+    """The JSON under `name` of a description, which must be of one kind."""
+    try:
+        value = json.loads(description.get(name, ""))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its {name} cannot be read: {error}") from error
+    if not isinstance(value, kind):
+        raise CheckpointError(f"{path}: its {name} is not a JSON {'object' if kind is dict else 'array'}")
+    return value
 
 
 def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _fit(source: Path | str, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    try:
-        network.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{source}: its weights do not fit the network: {first}") from error

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from colournet import entrypoint
-from colournet.config import _CHOICES, TrainConfig, field_docs
+from colournet.config import TrainConfig, field_docs
 
 _DATA_DIR = click.option(
     "--data-dir",
@@ -43,9 +43,9 @@ def _kind(field: dataclasses.Field[Any]) -> dict[str, Any]:
         return {}
     if field.name == "extra_classes":
         return {"type": str, "metavar": "CLASS,..."}
-    if field.name in _CHOICES:
+    if isinstance(field.default, str):
         return {"type": str, "metavar": "NAME"}
-    return {"type": str if isinstance(field.default, str) else float if isinstance(field.default, float) else int}
+    return {"type": float if isinstance(field.default, float) else int}
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
@@ -62,7 +62,9 @@ def _help(field: dataclasses.Field[Any]) -> str:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/DATASET-CATEGORY-MODEL]"
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option(
+    "--resume", is_flag=True, help="Go on from the last checkpoint in --out, with its config unless --config is given."
+)
 @_DATA_DIR
 def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Path | None, **settings: Any) -> None:
     """Train one network and leave a run folder."""
@@ -72,6 +74,9 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 
     config = _read_config(config_file, settings)
     folder = RunFolder(out or Path("runs") / f"{config.dataset}-{config.category}-{config.model}")
+    folder.check(resume=resume)
+    if resume and config_file is None:
+        config = _read_config(folder.config, settings)
     data = prepare(config, data_dir=data_dir).for_run(config)
     with epoch_progress(config.epochs) as tell:
         result = train_run(config, data, folder, resume=resume, on_epoch=tell)
@@ -105,7 +110,11 @@ def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> Non
     bundle = prepare(model.config, data_dir=data_dir)
     images = read_test_images(model.config, data_dir=data_dir) if split == "test" else bundle.validation_images
     scores = evaluate_model(model, images, bundle.train_images[bundle.category])
-    click.echo(json.dumps(scores, indent=2) if as_json else scores_table(scores, name=model.config.model, split=split))
+    click.echo(
+        json.dumps(scores, indent=2, allow_nan=False)
+        if as_json
+        else scores_table(scores, name=model.config.model, split=split)
+    )
 
 
 def _read_config(config_file: Path | None, settings: dict[str, Any]) -> TrainConfig:

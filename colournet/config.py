@@ -12,7 +12,8 @@ import dataclasses
 import functools
 import inspect
 import json
-import math
+import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,8 +162,9 @@ class TrainConfig:
         try:
             return cls.from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            hint = "name a config.toml, such as every run folder holds"
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint=hint) from error
+        except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number too long, nested too deep
             raise ConfigError(f"{path}: not valid TOML: {error}") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error.message}", hint=error.hint) from error
@@ -231,7 +233,7 @@ def _check_whole_number(name: str, value: Any) -> int | None:
 
 
 def _check_learning_rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise ConfigError(f"learning_rate must be a number above 0, got {value!r}")
     return float(value)
 
@@ -247,10 +249,9 @@ def _check_classes(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _check_device(value: Any) -> str:
-    kind, _, index = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if value in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdecimal()):
-        return str(value)
-    raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {value!r}")
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", value):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {value!r}")
+    return value
 
 
 def _plain(value: Any) -> Any:

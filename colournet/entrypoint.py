@@ -18,31 +18,23 @@ def run(group: click.Group) -> NoReturn:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        group.main(args=arguments, prog_name=group.name, standalone_mode=False)
-        code = 0
+        code = group.main(args=arguments, prog_name=group.name, standalone_mode=False) or 0
     except UserError as error:
         if debug:
             raise
         code = _tell(error)
-    except click.exceptions.Exit as exit_:
-        code = exit_.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`study show NAME | head`), which is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 
 def _tell(error: UserError) -> int:
-    plain = "NO_COLOR" in os.environ
-    click.echo((None if plain else click.style("error: ", fg="red", bold=True)) or "error: ", nl=False, err=True)
-    click.echo(error.message, err=True)
+    label = "error:" if os.environ.get("NO_COLOR") else click.style("error:", fg="red", bold=True)
+    click.echo(f"{label} {error.message}", err=True)
     if error.hint:
         click.echo(f"\nhint: {error.hint}", err=True)
     return error.exit_code

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
 from colournet import floors, palette
-from colournet.batches import ImageSet, colours, grey
+from colournet.batches import ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
-from colournet.metrics import psnr_db
+from colournet.metrics import json_number, psnr_db
 from colournet.palette import SCALE
 
 _BATCH_IMAGES = 100
@@ -59,9 +59,9 @@ def colourize(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> UInt8[np.nd
     """What the network makes of the grey of `images`: the likeliest palette colour of each pixel, or its regression."""
     model.network.eval()
     device = next(model.network.parameters()).device
-    output = model.network(grey(torch.from_numpy(images).to(device))).cpu()
+    output = model.network(grey(as_tensor(images).to(device))).cpu()
     if model.config.is_regression:
-        return (output * SCALE).round().clamp(0, 255).to(torch.uint8).numpy()
+        return np.asarray((output * SCALE).round().clamp(0, 255).to(torch.uint8))
     return palette.decode(output.argmax(dim=1).to(torch.uint8).numpy(), model.palette)
 
 
@@ -71,23 +71,23 @@ def evaluate(
     """Score a model on images beside the floors that need no network, which are fitted on `train_images`.
 
     Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
-    squared error) and `floors`, JSON-ready.
+    squared error) and `floors`, JSON-ready: None where a number is not finite.
     """
     device = next(model.network.parameters()).device
     labels = palette.quantize(images, model.palette)
-    table = torch.from_numpy(model.palette).to(device)
+    table = torch.tensor(model.palette, device=device)
     regression = model.config.is_regression
     scores = score(model.network, ImageSet.on(device, images, labels), table, regression=regression)
     return {
         "images": len(images),
-        "cross_entropy": None if regression else scores.loss,
+        "cross_entropy": None if regression else json_number(scores.loss),
         "accuracy": scores.accuracy,
-        "mse": scores.mse,
-        "psnr_db": psnr_db(scores.mse),
+        "mse": json_number(scores.mse),
+        "psnr_db": json_number(psnr_db(scores.mse)),
         "floors": floors.measure(train_images, images, model.palette),
     }
 
 
-def _nearest(output: Float[Tensor, "b 3 h w"], colour_table: Float[Tensor, "k 3"]) -> Tensor:
+def _nearest(output: Float[Tensor, "b 3 h w"], colour_table: Float[Tensor, "k 3"]) -> Int64[Tensor, "b h w"]:
     pixels = output.permute(0, 2, 3, 1)
     return ((colour_table**2).sum(dim=1) / 2 - pixels @ colour_table.T).argmin(dim=-1)

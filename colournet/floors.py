@@ -11,22 +11,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt8
+from jaxtyping import Float32, Float64, Int, UInt8
 
-from colournet.metrics import psnr_db
+from colournet.metrics import json_number, psnr_db
 from colournet.palette import SCALE, decode, quantize
 
 LEVELS = 64
 
 
 def measure(
-    train_images: UInt8[np.ndarray, "m 3 h w"], images: UInt8[np.ndarray, "n 3 h w"], palette: np.ndarray
+    train_images: UInt8[np.ndarray, "m 3 h w"],
+    images: UInt8[np.ndarray, "n 3 h w"],
+    palette: Float32[np.ndarray, "k 3"],
 ) -> dict[str, Any]:
-    """Score every floor on `images`: `{floor: {"cross_entropy", "accuracy", "mse", "psnr_db"}}`, what is meaningless left out."""
-    labels = quantize(images, palette)
+    """Score every floor on `images`: `{floor: {"cross_entropy", "accuracy", "mse", "psnr_db"}}`, JSON-ready.
+
+    What is meaningless is left out; the PSNR of no error at all, which is infinite, is None.
+    """
+    labels, levels = quantize(images, palette), _levels(images)
     table = fit_grey_table(train_images, palette)
-    chosen = table.argmax(axis=1).astype(np.uint8)[_levels(images)]
-    likelihood = table[_levels(images), labels]
+    chosen = table.argmax(axis=1).astype(np.uint8)[levels]
+    likelihood = table[levels, labels]
     grey = np.broadcast_to(images.mean(axis=1, keepdims=True), images.shape)
     return {
         "grey_copy": _errors(grey, images),
@@ -39,20 +44,22 @@ def measure(
     }
 
 
-def fit_grey_table(images: UInt8[np.ndarray, "n 3 h w"], palette: np.ndarray) -> Float64[np.ndarray, "levels k"]:
+def fit_grey_table(
+    images: UInt8[np.ndarray, "n 3 h w"], palette: Float32[np.ndarray, "k 3"]
+) -> Float64[np.ndarray, "levels k"]:
     """Count, for each of 64 grey levels, how often each palette colour occurs: rows of probabilities, none zero.
 
     Every colour starts with a count of one (Laplace), so that a colour unseen at a level costs much, not all.
     """
     cells = _levels(images) * len(palette) + quantize(images, palette)
     counts = 1.0 + np.bincount(cells.ravel(), minlength=LEVELS * len(palette)).reshape(LEVELS, len(palette))
-    return counts / counts.sum(axis=1, keepdims=True)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
 def _levels(images: UInt8[np.ndarray, "n 3 h w"]) -> Int[np.ndarray, "n h w"]:
-    return images.sum(axis=1, dtype=np.int64) * LEVELS // (3 * SCALE)
+    return np.asarray(images.sum(axis=1, dtype=np.int64) * LEVELS // (3 * SCALE))
 
 
-def _errors(answer: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def _errors(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
     mse = float((((answer.astype(np.float32) - truth) / SCALE) ** 2).mean(dtype=np.float64))
-    return {"mse": mse, "psnr_db": psnr_db(mse)}
+    return {"mse": mse, "psnr_db": json_number(psnr_db(mse))}

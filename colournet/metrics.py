@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,13 +45,13 @@ class EpochMetrics:
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields by name, JSON-ready: a value that is not finite becomes None."""
-        return {name: _json_number(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: json_number(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EpochMetrics:
-        """The inverse of `to_mapping`, None read as NaN; raises KeyError or TypeError for anything else."""
-        numbers = {field.name: values[field.name] for field in dataclasses.fields(cls)}
-        return cls(**{name: math.nan if value is None else value for name, value in numbers.items()})
+        """The inverse of `to_mapping`, None read as NaN. Raises KeyError, TypeError or OverflowError for anything else."""
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "epoch"]
+        return cls(epoch=operator.index(values["epoch"]), **{name: _number(values[name]) for name in names})
 
 
 def psnr_db(mse: float) -> float:
@@ -58,5 +59,14 @@ def psnr_db(mse: float) -> float:
     return math.inf if mse == 0 else -10 * math.log10(mse)
 
 
-def _json_number(value: float) -> float | None:
+def json_number(value: float) -> float | None:
+    """`value`, or None where it is not finite: JSON knows neither NaN nor infinity."""
     return value if math.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"not a number: {value!r}")
+    return float(value)

@@ -63,18 +63,26 @@ class UNet(nn.Module):
 
 def build(config: TrainConfig, *, generator: torch.Generator | None = None) -> nn.Module:
     """Make the network that `config` names, its initial weights drawn from `generator` (zero-seeded by default)."""
-    sizes = {
-        "kernel_size": config.kernel_size,
-        "num_filters": config.num_filters,
-        "num_outputs": 3 if config.is_regression else config.num_colours,
-    }
-    network: nn.Module
-    if config.model in ("cnn", "regression_cnn"):
-        network = CNN(**sizes)
-    else:
-        network = UNet(**sizes, dilation=config.dilation)
+    network = _MODELS[config.model](config)
     _initialize(network, generator=generator or torch.Generator().manual_seed(0))
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def _cnn(config: TrainConfig) -> nn.Module:
+    outputs = 3 if config.is_regression else config.num_colours
+    return CNN(kernel_size=config.kernel_size, num_filters=config.num_filters, num_outputs=outputs)
+
+
+def _unet(config: TrainConfig) -> nn.Module:
+    return UNet(
+        kernel_size=config.kernel_size,
+        num_filters=config.num_filters,
+        num_outputs=config.num_colours,
+        dilation=config.dilation,
+    )
+
+
+_MODELS = {"regression_cnn": _cnn, "cnn": _cnn, "unet": _unet, "dilated_unet": _unet}
 
 
 def count_parameters(config: TrainConfig) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from colournet.errors import ConfigError, did_you_mean
@@ -35,3 +35,13 @@ class Objective:
         if than is None or not math.isfinite(than):
             return True
         return value < than if self.goal == "minimize" else value > than
+
+    def best_index(self, values: Sequence[float | None]) -> int:
+        """Index of the best of `values`; of equals, and where none is finite, the first. Raises ValueError for none."""
+        if not values:
+            raise ValueError("no values")
+        best = 0
+        for index, value in enumerate(values):
+            if self.is_better(value, values[best]):
+                best = index
+        return best

@@ -28,7 +28,8 @@ def fit(images: UInt8[np.ndarray, "n 3 h w"], *, num_colours: int, seed: int) ->
     with threadpool_limits(limits=1):
         means.fit(pixels.astype(np.float32) / SCALE)
     centres = np.round(means.cluster_centers_, 4).astype(np.float32)
-    return centres[np.argsort(centres.sum(axis=1), kind="stable")]
+    by_light = np.argsort(centres.sum(axis=1), kind="stable")
+    return np.ascontiguousarray(centres[by_light])
 
 
 def quantize(images: UInt8[np.ndarray, "n 3 h w"], palette: Float32[np.ndarray, "k 3"]) -> UInt8[np.ndarray, "n h w"]:

@@ -57,6 +57,8 @@ def verdict(scores: Mapping[str, Any]) -> str:
     measure = "mse" if scores["cross_entropy"] is None else "cross_entropy"
     model, table = scores[measure], scores["floors"]["grey_table"][measure]
     word = {"mse": "squared error", "cross_entropy": "cross-entropy"}[measure]
+    if model is None:
+        return "The model's answer is not made of finite numbers."
     relation = "better" if model < table else "WORSE"
     return f"In {word} the model is {relation} than the grey table, which needs no network: {model:.4f} against {table:.4f}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from io import StringIO
@@ -18,12 +19,12 @@ from colournet import checkpoints, pictures
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
-from colournet.errors import ConfigError
+from colournet.errors import CheckpointError, ConfigError
 from colournet.evaluation import colourize
 from colournet.metrics import EpochMetrics
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
-from colournet.training import OnEpoch, TrainResult, train
+from colournet.training import OnEpoch, TrainResult, check_resumable, train
 
 _SAMPLES = 10
 
@@ -66,13 +67,36 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """The last checkpoint, from which `colournet train --resume` goes on."""
+        """Folder of the last checkpoint, from which `colournet train --resume` goes on, and of the best model so far."""
         return self.root / "checkpoints"
 
     @property
     def last_checkpoint(self) -> Path:
         """The checkpoint after the last epoch."""
         return self.checkpoints / LAST_CHECKPOINT
+
+    @property
+    def best_model(self) -> Path:
+        """The model after the best epoch so far; it stays, for a resumed run whose later epochs are no better."""
+        return self.checkpoints / BEST_MODEL
+
+    def check(self, *, resume: bool) -> None:
+        """Raise `CheckpointError` if there is no run to resume, `ConfigError` if there is one that is not to be resumed."""
+        if resume and not self.config.exists():
+            raise CheckpointError(f"{self.root}: holds no run to resume", hint="leave out --resume to start one")
+        if self.config.exists() and not resume:
+            raise ConfigError(
+                f"{self.root}: holds a run already", hint="give another --out, or --resume to train it further"
+            )
+
+    def make(self) -> None:
+        """Make the folder. Raises `ConfigError` if that cannot be."""
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.root}: cannot be made a folder: {error.strerror}", hint="give another --out"
+            ) from error
 
 
 def train_run(
@@ -84,22 +108,26 @@ def train_run(
     on_epoch: OnEpoch | None = None,
     objective: Objective | None = None,
 ) -> TrainResult:
-    """Train and leave a run folder. Raises `ConfigError` if the folder already holds a run that is not to be resumed."""
-    if folder.config.exists() and not resume:
-        raise ConfigError(
-            f"{folder.root}: holds a run already", hint="give another --out, or --resume to train it further"
-        )
-    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    """Train and leave a run folder; `resume` takes up the run that is there, finished or killed, for more epochs or not.
+
+    Raises `CheckpointError` if there is no run to resume, or one of another config; `ConfigError` if there is one that is
+    not to be resumed, or the folder cannot be made. Else as `train`.
+    """
+    folder.check(resume=resume)
+    resume_from = folder.last_checkpoint if resume and folder.last_checkpoint.exists() else None
+    if resume_from is not None:  # before anything is written
+        check_resumable(config, *checkpoints.read_run(resume_from), source=resume_from)
+    folder.make()
     write_text(folder.config, config.to_toml())
     result = train(
         config,
         data,
         on_epoch=on_epoch,
-        resume_from=folder.last_checkpoint if resume else None,
+        resume_from=resume_from,
         checkpoint_dir=folder.checkpoints,
         objective=objective,
     )
-    os.replace(folder.checkpoints / BEST_MODEL, folder.model)
+    _copy(folder.best_model, folder.model)
     write_text(folder.history, history_csv(result.history))
     write_text(folder.metrics, json.dumps(_summary(result), indent=2) + "\n")
     save_samples(folder.samples, checkpoints.load_model(folder.model), data.validation_images)
@@ -135,6 +163,13 @@ def write_text(path: Path, text: str) -> None:
     scratch = path.with_name(path.name + ".part")
     scratch.write_text(text, encoding="utf-8")
     os.replace(scratch, path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all."""
+    scratch = target.with_name(target.name + ".part")
+    shutil.copyfile(source, scratch)
+    os.replace(scratch, target)
 
 
 def _summary(result: TrainResult) -> Mapping[str, Any]:

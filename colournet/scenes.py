@@ -1,12 +1,12 @@
 """Small colour scenes of the ten classes, drawn in memory from a seed: a data set that needs no download.
 
-Each scene is a figure with a coat, before a sky, a distance and a ground, under some light, with texture and noise. What
-they look like is data (`colournet._scene_recipes`); this module only paints. Grey alone tells little about colour here,
-because sky, grass and coat share their brightness; place, texture and shape tell more; some of it stays a guess.
+Each scene is a figure with a coat, before a sky, a distance and a ground, under some light, with texture and noise.
+What they look like is data (`colournet._scene_recipes`); this module only paints. Grey alone tells little about colour
+here, because sky, grass and coat are equally bright; place, texture and shape tell more; some of it stays a guess.
 
 The bytes depend on the arguments only. Scenes come in blocks of 16, each block from its own PCG64 stream and always
-drawn whole, so that an image does not depend on how many are asked for. Only operations that IEEE 754 rounds exactly are
-used (no sine, no power, no sum whose order is free), so that every platform draws the same.
+drawn whole, so that an image does not depend on how many are asked for. Every operation is one that IEEE 754 rounds
+exactly (no sine, no power, no sum whose order is free), so that all platforms draw the same.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from colournet._scene_recipes import RECIPES, RGB, Part, Range, Recipe, Surface
+from colournet._scene_figures import Part
+from colournet._scene_recipes import RECIPES, Range, Recipe, Surface
 from colournet.errors import ConfigError, did_you_mean
 
 MIN_SIZE_PIXELS = 16
 
 _BLOCK = 16
-_FACING = 0.5  # share of figures that look to the right
-_MIDDLE_GREY, _CONTRAST, _SATURATION = 122.0, 0.55, 1.5
+_LIFT, _CONTRAST, _SATURATION = 22.0, 0.68, 1.8  # of the film: see `_Canvas.develop`
 
 Values = Float64[np.ndarray, " n"]
 Plane = Float64[np.ndarray, "n h w"]
 Picture = Float64[np.ndarray, "n 3 h w"]
-Colours = Float64[np.ndarray, "n 3"]
+Each = Float64[np.ndarray, "n 1 1"]  # one value an image, ready to meet a `Plane`
+Spot = tuple[Each, Each]
 
 
 def draw(
@@ -38,8 +39,9 @@ def draw(
 ) -> UInt8[np.ndarray, "{count} 3 {size} {size}"]:
     """Draw `count` scenes of a class as RGB in 0 to 255.
 
-    The first k images are those of `draw(category, k, ...)`. Another seed, category or split (any word) gives independent
-    images. Raises `ConfigError` for an unknown category, a negative seed, a count below 1 or a size below 16 pixels.
+    The first k images are those of `draw(category, k, ...)`. Another seed, category or split (any word) gives
+    independent images; another size gives other images too. Raises `ConfigError` for an unknown category, a negative
+    seed, a count below 1 or a size below 16 pixels.
     """
     if category not in RECIPES:
         raise ConfigError(f"scenes: there is no category {category!r}", hint=did_you_mean(category, RECIPES))
@@ -50,7 +52,7 @@ def draw(
     blocks = []
     for index in range(-(-count // _BLOCK)):
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([*stream, index, seed])))
-        blocks.append(_Canvas(size, generator).paint(RECIPES[category]))
+        blocks.append(_Canvas(size, generator=generator).paint(RECIPES[category]))
     return np.concatenate(blocks)[:count]
 
 
@@ -68,7 +70,7 @@ class _Pose:
 class _Canvas:
     """A block of scenes in the making, and the only place that draws random numbers."""
 
-    def __init__(self, size: int, generator: np.random.Generator) -> None:
+    def __init__(self, size: int, *, generator: np.random.Generator) -> None:
         self.size = size
         self.generator = generator
         axis = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
@@ -78,13 +80,13 @@ class _Canvas:
 
     def paint(self, recipe: Recipe) -> UInt8[np.ndarray, "n 3 h w"]:
         """Paint background, figure, light and noise; all colours are whole numbers in the end."""
-        sunshine = self.between((0.0, 1.0))
+        sunshine = self.between((0.0, 1.0))  # 0 overcast: soft shadows, less light
         pose = self.pose(recipe)
         self.paint_backdrop(recipe, sunshine)
         if recipe.shadow:
             self.paint_shadow(recipe.shadow, pose, 0.15 + 0.45 * sunshine)
         self.paint_figure(recipe, pose)
-        self.expose()
+        self.develop()
         return np.clip(np.rint(self.rgb), 0.0, 255.0).astype(np.uint8)
 
     def between(self, bounds: Range) -> Values:
@@ -112,7 +114,7 @@ class _Canvas:
     def pose(self, recipe: Recipe) -> _Pose:
         """Place a figure in each image; half of them face left."""
         scale, stretch = self.between(recipe.scale), self.between((0.92, 1.08))
-        facing = np.where(self.between((0.0, 1.0)) < _FACING, 1.0, -1.0)
+        facing = np.where(self.between((0.0, 1.0)) < 0.5, 1.0, -1.0)
         return _Pose(
             x=self.between((-0.25, 0.25)),
             y=self.between(recipe.foot),
@@ -127,15 +129,16 @@ class _Canvas:
         rise = _spread(self.between(recipe.rise)) * (1.0 + 0.5 * self.noise(7)[:, :1])
         far_from_horizon = np.minimum(np.abs(self.y - horizon), 1.0)
         edge = 0.5 * self.size
-        self.lay(self.surface(recipe.sky, far_from_horizon, sunshine), np.ones_like(self.x))
-        for surface, top in ((recipe.far, horizon - rise), (recipe.ground, horizon)):
+        self.lay(self.surface(recipe.backdrop.sky, far_from_horizon, sunshine), np.ones_like(self.x))
+        for surface, top in ((recipe.backdrop.distance, horizon - rise), (recipe.backdrop.ground, horizon)):
             mask = np.clip((self.y - top) * edge + 0.5, 0.0, 1.0)
             self.lay(self.surface(surface, far_from_horizon, sunshine), mask)
 
     def surface(self, surface: Surface, depth: Plane, sunshine: Values) -> Picture:
-        """Colour of a surface everywhere: its gradient over `depth`, patches, grain and the warmth of the sun."""
+        """Colour of a surface everywhere: its gradient over `depth`, patches, grain and brightness."""
         tint = self.one_of(len(surface.tints))
-        horizon, away = (np.array(ends, dtype=np.float64)[tint][:, :, None, None] for ends in _ends(surface))
+        ends = np.array([(look.horizon, look.away) for look in surface.tints], dtype=np.float64)[tint]
+        horizon, away = ends[:, 0, :, None, None], ends[:, 1, :, None, None]
         colour = horizon + depth[:, None] * (away - horizon)
         cover = _spread(self.between((0.0, surface.cover)))
         clumps = 0.75 * self.noise(5) + 0.25 * self.noise(11)
@@ -166,7 +169,7 @@ class _Canvas:
         """Paint the parts in their order, each role in the colour of the image's coat."""
         x, y = self.body_frame(pose)
         coat = self.one_of(len(recipe.coats))
-        mottle = (recipe.mottle * coat / len(recipe.coats))[:, None, None] * self.noise(9)
+        mottle = (recipe.mottle * coat / max(len(recipe.coats) - 1, 1))[:, None, None] * self.noise(9)
         hue = self.between((0.85, 1.15))[:, None] * (1.0 + 0.04 * (2.0 * self.generator.random((_BLOCK, 3)) - 1.0))
         swing = {joint: self.between((-1.0, 1.0)) for joint in sorted({part.joint for part in recipe.parts})}
         softness = 0.5 * self.size * pose.height[:, None, None]
@@ -177,25 +180,22 @@ class _Canvas:
             light = 0.8 + np.clip(-1.6 * distance, 0.0, 0.2) - 0.25 * np.clip(y + 0.6, -0.6, 0.6) + mottle
             self.lay(colour[:, :, None, None] * light[:, None], np.clip(0.5 - distance * softness, 0.0, 1.0))
 
-    def expose(self) -> None:
-        """Develop the picture: soft contrast, strong colours, a slight cast, and noise (mostly common to the channels).
+    def develop(self) -> None:
+        """Develop the picture: soft contrast, strong colours, any exposure, a slight cast, and noise.
 
-        Soft contrast is what makes grey ambiguous: sky, grass and coat end up equally bright.
+        Soft contrast and an exposure that only the whole scene tells are what makes the grey of one pixel ambiguous.
         """
         grey = ((self.rgb[:, 0] + self.rgb[:, 1] + self.rgb[:, 2]) / 3.0)[:, None]
-        self.rgb = _MIDDLE_GREY + _CONTRAST * (grey - _MIDDLE_GREY) + _SATURATION * (self.rgb - grey)
-        brightness = self.between((0.85, 1.15))[:, None]
+        self.rgb = _LIFT + _CONTRAST * grey + _SATURATION * (self.rgb - grey)
+        brightness = self.between((0.68, 1.32))[:, None]
         cast = 1.0 + 0.03 * (2.0 * self.generator.random((_BLOCK, 3)) - 1.0)
         self.rgb *= (brightness * cast)[:, :, None, None]
+        # Noise: eight levels wide in brightness, six in each channel on its own.
         self.rgb += 8.0 * (self.generator.random((_BLOCK, 1, self.size, self.size)) - 0.5)
         self.rgb += 6.0 * (self.generator.random(self.rgb.shape) - 0.5)
 
 
-def _ends(surface: Surface) -> tuple[list[RGB], list[RGB]]:
-    return [tint.horizon for tint in surface.tints], [tint.away for tint in surface.tints]
-
-
-def _spread(values: Values) -> Plane:
+def _spread(values: Values) -> Each:
     return values[:, None, None]
 
 
@@ -211,7 +211,7 @@ def _distance(part: Part, swing: Values, x: Plane, y: Plane) -> Plane:
     return _stroke_distance(joints[0], joints[-1], part.radii, x, y)
 
 
-def _stroke_distance(start: tuple[Plane, Plane], end: tuple[Plane, Plane], radii: Range, x: Plane, y: Plane) -> Plane:
+def _stroke_distance(start: Spot, end: Spot, radii: Range, x: Plane, y: Plane) -> Plane:
     """Distance to a line whose radius goes from `radii[0]` to `radii[1]`. Reference: Quilez, 2D distance functions."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     px, py = x - start[0], y - start[1]
@@ -220,7 +220,7 @@ def _stroke_distance(start: tuple[Plane, Plane], end: tuple[Plane, Plane], radii
     return np.asarray(np.sqrt(px * px + py * py) - (radii[0] + along * (radii[1] - radii[0])))
 
 
-def _polygon_distance(corners: list[tuple[Plane, Plane]], x: Plane, y: Plane) -> Plane:
+def _polygon_distance(corners: list[Spot], x: Plane, y: Plane) -> Plane:
     """Distance to the convex polygon with these corners, clockwise as seen: the largest over its edges' lines."""
     sides = []
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):

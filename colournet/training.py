@@ -7,7 +7,7 @@ The checkpoint comes first, so that whoever was told of an epoch can go on from 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ from colournet.metrics import EpochMetrics
 from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 OnEpoch = Callable[[EpochMetrics], Literal["stop"] | None]
 
@@ -57,7 +59,8 @@ def train(
     `on_epoch` is told of every epoch and may answer "stop". With `checkpoint_dir`, every epoch leaves `LAST_CHECKPOINT`
     there, and the best by `objective` (validation loss) `BEST_MODEL`. `resume_from` goes on from a checkpoint: on the
     same machine, device and thread count to the same bits. Raises `DivergedError` after telling `on_epoch` of an epoch
-    whose loss is not finite, `CheckpointError` for a checkpoint of another config.
+    whose loss is not finite (at once, if the checkpoint is of such an epoch), `CheckpointError` for a checkpoint that is
+    damaged, of another config, or of more epochs.
     """
     device = choose_device(config.device)
     objective = objective or Objective()
@@ -65,7 +68,7 @@ def train(
         run = _Run.start(config, device) if resume_from is None else _Run.resume(config, device, resume_from)
         training = ImageSet.on(device, data.train_images, data.train_labels)
         validation = ImageSet.on(device, data.validation_images, data.validation_labels)
-        palette = torch.from_numpy(data.palette.copy()).to(device)
+        palette = torch.tensor(data.palette, device=device)
         model = Model(run.network, config, data.palette)
 
         while len(run.history) < config.epochs:
@@ -87,23 +90,37 @@ def train(
                 _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
             answer = on_epoch(metrics) if on_epoch else None
             if not metrics.is_finite:
-                raise DivergedError(
-                    f"training diverged in epoch {metrics.epoch}: "
-                    f"train loss {metrics.train_loss}, validation loss {metrics.val_loss}",
-                    hint=f"a learning_rate below {config.learning_rate:g} may hold",
-                )
+                raise _diverged(metrics, config)
             if answer == "stop":
                 break
     return TrainResult(model, tuple(run.history), best_epoch(run.history, objective))
 
 
-def best_epoch(history: list[EpochMetrics], objective: Objective) -> EpochMetrics:
+def best_epoch(history: Sequence[EpochMetrics], objective: Objective) -> EpochMetrics:
     """The epoch with the best value of the objective; of equals, and where none is finite, the first."""
-    best = history[0]
-    for metrics in history[1:]:
-        if objective.is_better(getattr(metrics, objective.metric), getattr(best, objective.metric)):
-            best = metrics
-    return best
+    return history[objective.best_index([getattr(metrics, objective.metric) for metrics in history])]
+
+
+def check_resumable(config: TrainConfig, found: TrainConfig, history: Sequence[EpochMetrics], *, source: Path) -> None:
+    """Refuse to go on with `config` from a run of the config `found` and this history.
+
+    Raises `CheckpointError` if the configs differ in more than epochs and device, or fewer epochs are asked for than
+    there are, and `DivergedError` if the last of them is not finite.
+    """
+    old, new = found.to_mapping(), config.replace(epochs=found.epochs, device=found.device).to_mapping()
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if names:
+        differences = ", ".join(f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
+        raise CheckpointError(
+            f"{source}: belongs to another config: {differences}", hint="resume with the config.toml of the same run"
+        )
+    if len(history) > config.epochs:
+        raise CheckpointError(
+            f"{source}: has {len(history)} epochs behind it, more than epochs = {config.epochs}",
+            hint=f"resume with epochs = {len(history)} or more",
+        )
+    if history and not history[-1].is_finite:
+        raise _diverged(history[-1], config)
 
 
 def choose_device(name: str) -> torch.device:
@@ -141,16 +158,12 @@ class _Run:
     def resume(cls, config: TrainConfig, device: torch.device, path: Path) -> _Run:
         """Take up the run that a checkpoint holds; only the number of epochs and the device may differ."""
         checkpoint = checkpoints.load_checkpoint(path)
-        if checkpoint.config.replace(epochs=config.epochs, device=config.device) != config:
-            raise CheckpointError(
-                f"{path}: belongs to another config: {_difference(checkpoint.config, config)}",
-                hint="resume with the config.toml of the same run",
-            )
+        check_resumable(config, checkpoint.config, checkpoint.history, source=path)
         run = cls.start(config, device)
         checkpoints.load_weights(run.network, checkpoint.weights, source=path)
         _load_optimizer(run.optimizer, checkpoint.optimizer, source=path)
-        run.generator.set_state(checkpoint.generator)
-        run.history = list(checkpoint.history[: config.epochs])
+        _load_generator(run.generator, checkpoint.generator, source=path)
+        run.history = list(checkpoint.history)
         return run
 
     def checkpoint(self) -> Checkpoint:
@@ -196,21 +209,31 @@ def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:
 
 
 def _load_optimizer(optimizer: torch.optim.Adam, kept: Mapping[str, Tensor], *, source: Path) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in kept.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
+    """Put Adam's state back, laid out in memory as its weights are: fused Adam takes no notice of strides."""
     groups = optimizer.state_dict()["param_groups"]
+    state: dict[int, dict[str, Tensor]] = {}
     try:
+        for index, weight in enumerate(optimizer.param_groups[0]["params"]):
+            moments = {name: kept[f"{index}.{name}"].reshape(weight.shape) for name in _MOMENTS}
+            state[index] = {name: torch.empty_like(weight).copy_(moment) for name, moment in moments.items()}
+            state[index]["step"] = kept[f"{index}.step"].reshape(())
         optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (ValueError, KeyError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{source}: its optimizer state does not fit: {error}") from error
 
 
-def _difference(found: TrainConfig, wanted: TrainConfig) -> str:
-    old, new = found.to_mapping(), wanted.to_mapping()
-    names = [name for name in {**old, **new} if name != "epochs" and old.get(name) != new.get(name)]
-    return ", ".join(f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
+def _load_generator(generator: torch.Generator, state: Tensor, *, source: Path) -> None:
+    try:
+        generator.set_state(state)
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{source}: its generator state does not fit: {error}") from error
+
+
+def _diverged(metrics: EpochMetrics, config: TrainConfig) -> DivergedError:
+    return DivergedError(
+        f"training diverged in epoch {metrics.epoch}: train loss {metrics.train_loss}, validation loss {metrics.val_loss}",
+        hint=f"a learning_rate below {config.learning_rate:g} may hold",
+    )
 
 
 @contextmanager

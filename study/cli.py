@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,7 @@ def list_(as_json: bool, results: Path) -> None:
     if as_json:
         click.echo(json.dumps([study_json(folder, folder.read()) for folder in folders], indent=2))
     elif folders:
-        click.echo(study_list(folders))
+        _print(study_list(folders))
     else:
         click.echo(f"{results}: no studies yet; study launch SPACE begins one", err=True)
 
@@ -122,10 +124,10 @@ def show(name: str, trial: int | None, as_json: bool, results: Path) -> None:
     folder = StudyFolder.open(results, name)
     record = folder.read()
     if trial is None:
-        click.echo(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
+        _print(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
         return
     chosen = record.trial(trial)
-    click.echo(json.dumps(trial_json(chosen), indent=2) if as_json else trial_text(folder, chosen))
+    _print(json.dumps(trial_json(chosen), indent=2) if as_json else trial_text(folder, chosen))
 
 
 @cli.command()
@@ -164,10 +166,17 @@ def reproduce(name: str, trial: int | None, tolerance: float, data_dir: Path | N
         raise NotReproducedError(f"{name}: trial {verdict.trial} was not reproduced", hint=verdict.hint)
 
 
+def _print(text: str) -> None:
+    """Print, and cut lines that would wrap in a terminal; a file or a pipe gets them whole."""
+    from study.text import fit
+
+    click.echo(fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
+
+
 def _print_study(folder: Any) -> None:
     from study.summary import study_text
 
-    click.echo(study_text(folder, folder.read()))
+    click.echo(study_text(folder, folder.read(), with_trials=False))
 
 
 def main() -> None:

@@ -237,7 +237,7 @@ def _fail(trial: TrialRecord, event: Event) -> None:
     trial.reason, trial.message = event["reason"], event["message"]
 
 
-def _interrupt(trial: TrialRecord, event: Event) -> None:
+def _interrupt(trial: TrialRecord, _: Event) -> None:
     trial.state = "interrupted"
 
 

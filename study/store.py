@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colournet.errors import did_you_mean
+from colournet.objective import Objective
 from study import lock
 from study.errors import RecordError, StudyError
 from study.layout import StudyLayout, check_name
@@ -21,6 +22,8 @@ from study.records import Event, StudyRecord, TrialRecord, best_first, serialize
 from study.space import Space
 
 FORMAT = 1
+
+_FLOOR_KEYS = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}
 
 
 class StudyFolder:
@@ -95,9 +98,25 @@ class StudyFolder:
         done = len(record.trials) >= record.target and not record.unfinished
         return "finished" if done and record.sessions else "interrupted"
 
+    @property
+    def objective(self) -> Objective:
+        """What the study's trials are judged by."""
+        return Objective(self.manifest["objective"]["metric"], self.manifest["objective"]["goal"])
+
     def best(self, record: StudyRecord) -> TrialRecord | None:
         """The completed trial with the best value, or None."""
-        return next(best_first(record.trials.values(), goal=self.manifest["objective"]["goal"]), None)
+        return next(best_first(record.trials.values(), goal=self.objective.goal), None)
+
+    def grey_table(self) -> dict[int, float]:
+        """What the grey table, which needs no network, scores by the study's metric, for each number of colours.
+
+        Empty where the manifest holds no floors.
+        """
+        metric = self.objective.metric
+        regression = metric == "val_loss" and self.space.taken("model") == ["regression_cnn"]
+        key = "mse" if regression else _FLOOR_KEYS[metric]
+        floors = self.manifest.get("floors", {})
+        return {int(colours): scores["grey_table"][key] for colours, scores in floors.items()}
 
     @contextmanager
     def write(self) -> Iterator[RecordWriter]:

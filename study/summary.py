@@ -65,8 +65,8 @@ def study_list(folders: list[StudyFolder]) -> str:
     return table(["study", "state", "trials", "objective", "best", "created (UTC)"], rows, right=(2, 4))
 
 
-def study_text(folder: StudyFolder, record: StudyRecord) -> str:
-    """The state of a study for people, a screen at most."""
+def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = True) -> str:
+    """The state of a study for people, a screen at most, with the table of its trials or without."""
     told = study_json(folder, record)
     counts = ", ".join(f"{count} {state}" for state, count in told["trials"].items() if count) or "none yet"
     objective = folder.manifest["objective"]
@@ -86,7 +86,8 @@ def study_text(folder: StudyFolder, record: StudyRecord) -> str:
     if record.torn_bytes:
         lines.append(f"  note       the record's last line is torn ({record.torn_bytes} bytes not read)")
     lines += [f"  failed     trial {trial.number} ({trial.reason}): {trial.message}" for trial in _failed(record)]
-    lines += ["", trials_table(folder, record)]
+    if with_trials and record.trials:
+        lines += ["", trials_table(folder, record)]
     return "\n".join(lines)
 
 
@@ -138,24 +139,13 @@ def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
 
 def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:
     """The grey table's score by the study's metric, and a warning if the best trial is worse."""
-    metric = folder.manifest["objective"]["metric"]
-    key = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}[metric]
-    floors = folder.manifest.get("floors", {})
-    if len(floors) != 1 or _is_regression(folder):
+    scores = list(folder.grey_table().values())
+    if len(scores) != 1:
         return []
-    value = next(iter(floors.values()))["grey_table"][key]
-    lines = [f"  floor      {value:.6g}, the grey table, which needs no network"]
-    if best is not None and best.value is not None:
-        worse = best.value > value if folder.manifest["objective"]["goal"] == "minimize" else best.value < value
-        if worse:
-            lines.append("             the best trial is WORSE than that")
+    lines = [f"  floor      {scores[0]:.6g}, the grey table, which needs no network"]
+    if best is not None and folder.objective.is_better(scores[0], best.value):
+        lines.append(f"             the best trial is WORSE than that by {folder.objective.metric}")
     return lines
-
-
-def _is_regression(folder: StudyFolder) -> bool:
-    """Whether the trials' loss is a squared error, which no cross-entropy of a floor can stand beside."""
-    metric = folder.manifest["objective"]["metric"]
-    return metric == "val_loss" and folder.space.taken("model") == ["regression_cnn"]
 
 
 def _failed(record: StudyRecord) -> list[TrialRecord]:

@@ -31,6 +31,11 @@ def format_value(value: Any) -> str:
     return str(value)
 
 
+def fit(text: str, width: int) -> str:
+    """Cut each line to `width` characters; what was cut ends in an ellipsis."""
+    return "\n".join(line if len(line) <= width else line[: width - 3] + "..." for line in text.splitlines())
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Rows under a header in columns two spaces apart; the columns numbered in `right` are aligned to the right."""
     lines = [list(header), *(list(row) for row in rows)]

@@ -1,9 +1,16 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share: CIFAR-10, a small Ray cluster, and the command line as a user runs it."""
+
+from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +21,49 @@ def cifar_dir() -> Path:
         if (candidate / "cifar-10-batches-py" / "data_batch_1").exists():
             return candidate.resolve()
     pytest.skip("needs CIFAR-10: set COLOURNET_DATA to a folder with cifar-10-batches-py")
+
+
+@pytest.fixture(scope="session")
+def ray_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ray's temporary folder; its name is short, since sockets below it have at most 107 characters."""
+    return tmp_path_factory.mktemp("r")
+
+
+@pytest.fixture(scope="session")
+def ray_address(ray_dir: Path) -> Iterator[str]:
+    """The address of a real two-CPU Ray on this machine, started once for all tests."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 2, "include_dashboard": False, "temp_dir": str(ray_dir)},
+    )
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
+    """Start `study ARGUMENTS...` in `tmp_path` in a process of its own; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from study.cli import main; main()", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

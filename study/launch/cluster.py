@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from study.errors import LaunchError
 
@@ -45,7 +46,7 @@ def connected(resources: Resources) -> Iterator[int]:
     os.environ.update(_QUIET)
     import ray
 
-    options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if resources.address is None:
             cpus = resources.cpus or os.cpu_count() or 1
@@ -58,7 +59,7 @@ def connected(resources: Resources) -> Iterator[int]:
             f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? see ray status"
         ) from error
     try:
-        yield _capacity(ray.cluster_resources(), resources)
+        yield _capacity(ray.cluster_resources(), resources)  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
 

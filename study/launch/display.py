@@ -12,11 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from study.records import ENDED, Event, StudyRecord, TrialRecord
+from study.records import ENDED, Event, StudyRecord, TrialRecord, best_first
 from study.store import StudyFolder
 from study.text import describe_params, duration
 
 _MOST_RUNNING = 8
+_BAR_WIDTH = 60
 
 
 class Display:
@@ -70,12 +71,12 @@ class Display:
         return f"[{ended}/{self._target}] trial {trial.number} {trial.state}: {outcome}{leader}".replace("[", "\\[", 1)
 
     def _render(self) -> RenderableType:
-        # The driver's thread may add a trial or an epoch while this one reads: take copies first.
+        # The driver's thread may add a trial or an epoch while this one reads: work on copies.
         trials = list(self._record.trials.copy().values())
         ended = sum(trial.state in ENDED for trial in trials)
-        return Group(
-            self._heading(trials, ended), ProgressBar(total=self._target, completed=ended), *self._rows(trials)
-        )
+        bar = Table.grid()  # a bar alone does not end its line
+        bar.add_row(ProgressBar(total=self._target, completed=ended, width=_BAR_WIDTH))
+        return Group(self._heading(trials, ended), bar, self._table(trials))
 
     def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
         elapsed = time.monotonic() - self._began
@@ -92,19 +93,20 @@ class Display:
                 text.append(f"  {count} {state}", style="red" if state == "failed" else "dim")
         return text
 
-    def _rows(self, trials: list[TrialRecord]) -> list[RenderableType]:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for heading in ("", "trial", "epoch", self._metric, "parameters"):
+    def _table(self, trials: list[TrialRecord]) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+        for heading in ("", "trial", "epoch", self._metric):
             table.add_column(heading, no_wrap=True)
-        best = self._folder.best(self._record)
+        table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
+        best = next(best_first(trials, goal=self._goal), None)
         if best is not None:
             table.add_row("best", *self._cells(best), style="green")
         running = [trial for trial in trials if trial.state == "running" and trial.started]
         for trial in running[:_MOST_RUNNING]:
             table.add_row("", *self._cells(trial))
         if len(running) > _MOST_RUNNING:
-            table.add_row("", f"and {len(running) - _MOST_RUNNING} more")
-        return [table]
+            table.add_row("", "", "", "", f"and {len(running) - _MOST_RUNNING} more")
+        return table
 
     def _cells(self, trial: TrialRecord) -> tuple[str, str, str, str]:
         epochs = trial.epochs.copy()
@@ -112,6 +114,10 @@ class Display:
         epoch, value = (trial.best_epoch, trial.value) if trial.value is not None else (len(epochs), last)
         shown = "" if value is None else f"{value:.4f}"
         return str(trial.number), str(epoch or ""), shown, describe_params(trial.params)
+
+    @property
+    def _goal(self) -> str:
+        return str(self._folder.manifest["objective"]["goal"])
 
     @property
     def _metric(self) -> str:

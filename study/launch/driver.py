@@ -5,7 +5,6 @@ Whatever happens is recorded first and acted on after, so a driver that dies has
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from study.launch import best
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer
-from study.records import Event, StudyRecord, TrialRecord
+from study.records import Event, StudyRecord
 from study.store import RecordWriter, StudyFolder
 
 
@@ -36,7 +35,7 @@ class Driver:
         self._target = trials
         self._waiting = deque(trial.number for trial in writer.record.unfinished)
         self._live: set[int] = set()
-        self._on_event = on_event or (lambda event: None)
+        self._on_event = on_event
         self.stopping = False
         """Set to hand out no more trials."""
 
@@ -157,7 +156,9 @@ class Driver:
             self._optimizer.fail(number)
 
     def _append(self, kind: str, number: int | None, /, **fields: Any) -> None:
-        self._on_event(self._writer.append(kind, number, **fields))
+        event = self._writer.append(kind, number, **fields)
+        if self._on_event is not None:
+            self._on_event(event)
 
     @property
     def _metric(self) -> str:
@@ -168,15 +169,6 @@ class Driver:
 
     def _best_epoch(self, number: int) -> Event:
         """The `epoch` event with the best objective; of equals, the first."""
-        return find_best_epoch(self.record.trials[number], metric=self._metric, goal=self.space.objective.goal)
-
-
-def find_best_epoch(trial: TrialRecord, *, metric: str, goal: str) -> Event:
-    """The epoch of a trial with the best value of `metric`; of equals, the first."""
-    sign = 1 if goal == "minimize" else -1
-
-    def rank(event: Event) -> tuple[float, int]:
-        value = event[metric]
-        return (math.inf if value is None else sign * value, event["epoch"])
-
-    return min(trial.epochs.values(), key=rank)
+        epochs = self.record.trials[number].epochs
+        events = [epochs[epoch] for epoch in sorted(epochs)]
+        return events[self.space.objective.best_index([event[self._metric] for event in events])]

@@ -37,7 +37,7 @@ class Optimizer:
         self._trials: dict[int, optuna.Trial] = {}
         self.study = optuna.create_study(
             study_name=space.name,  # hyperband assigns brackets by it
-            direction=space.objective.goal,
+            direction=optuna.study.StudyDirection[space.objective.goal.upper()],
             sampler=_sampler(space, asked),
             pruner=_pruner(space),
         )

@@ -90,7 +90,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Res
             stop.driver = driver
             reason = "failed"
             try:
-                if not stop.signal:
+                if stop.number is None:
                     tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
                 reason = stop.reason or ("finished" if driver.is_done and not driver.live else "failed")
             finally:
@@ -161,24 +161,24 @@ def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any
 class _Stop:
     """Which signal asked the study to stop, if any."""
 
-    signal: signal.Signals | None = None
+    number: signal.Signals | None = None
     driver: Driver | None = None
     _previous: dict[signal.Signals, Any] = field(default_factory=dict)
 
     @property
     def reason(self) -> str | None:
         """The reason to record, or None."""
-        return {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[self.signal] if self.signal else None
+        return {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[self.number] if self.number else None
 
     @property
     def error(self) -> type[StudyError] | None:
         """The error to end with, or None."""
         by_signal = {signal.SIGINT: InterruptedStudyError, signal.SIGTERM: TerminatedStudyError}
-        return by_signal[self.signal] if self.signal else None
+        return by_signal[self.number] if self.number else None
 
-    def receive(self, number: int, frame: object) -> None:
+    def receive(self, number: int, _: object) -> None:
         """Note the signal, hand out nothing more, and stop Tune, which ends its loop on SIGUSR1."""
-        self.signal = signal.Signals(number)
+        self.number = signal.Signals(number)
         if self.driver is not None:
             self.driver.stopping = True
             signal.raise_signal(signal.SIGUSR1)

@@ -50,24 +50,35 @@ def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capa
 
 
 class DriverSearcher(Searcher):
-    """Asks the driver for the next trial whenever one more fits; what becomes of trials the scheduler tells."""
+    """Asks the driver for the next trial whenever one more fits, and tells it of trials that Tune gives up."""
 
     def __init__(self, driver: Driver, capacity: int) -> None:
         super().__init__(metric=None, mode=None)
         self._driver = driver
         self._capacity = capacity
+        self._numbers: dict[str, int] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: ARG002 (Tune's id is not used)
+    def suggest(self, trial_id: str) -> Any:
         """Answer a task, None while all places are taken, or that there are no more."""
         if self._driver.is_done:
             return Searcher.FINISHED
         if self._driver.live >= self._capacity:
             return None
         task = self._driver.next_task()
-        return Searcher.FINISHED if task is None else task.to_mapping()
+        if task is None:
+            return Searcher.FINISHED
+        self._numbers[trial_id] = task.number
+        return task.to_mapping()
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing to do: the driver knows."""
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,  # noqa: ARG002 (the driver was told by the scheduler)
+        error: bool = False,
+    ) -> None:
+        """Tell of a trial that Tune has no more hope for; one that ended in order is not live any more."""
+        if error:
+            self._driver.lose(self._numbers[trial_id], f"its worker was lost {_LOST_RETRIES + 1} times")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the record is elsewhere."""
@@ -84,7 +95,7 @@ class DriverScheduler(FIFOScheduler):
     """Passes every report to the driver and its answer back."""
 
     def __init__(self, driver: Driver) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._driver = driver
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
@@ -92,10 +103,6 @@ class DriverScheduler(FIFOScheduler):
         message: Report = json.loads(result[_MESSAGE])
         answer = self._driver.receive(trial.config["number"], message)
         return TrialScheduler.STOP if answer == "stop" else TrialScheduler.CONTINUE
-
-    def on_trial_error(self, tune_controller: object, trial: Trial) -> None:  # noqa: ARG002
-        """Tell the driver of a trial whose worker was lost once too often."""
-        self._driver.lose(trial.config["number"], f"its worker was lost {_LOST_RETRIES + 1} times")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (object, ())

@@ -1,0 +1,217 @@
+"""`report.html`: the whole study on one page that needs nothing else, rewritten at every call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+from study.analysis import figures, frames, tables
+from study.analysis import html_parts as html
+from study.analysis.captions import captions
+from study.analysis.findings import findings
+from study.analysis.measure import Measure, floors
+from study.records import StudyRecord, TrialRecord
+from study.store import StudyFolder
+from study.text import duration, format_value
+
+_LARGEST_SVG_BYTES = 1_500_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the page tells of, read at one moment."""
+
+    folder: StudyFolder
+    record: StudyRecord
+    state: str
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    measure: Measure
+
+    @classmethod
+    def read(cls, folder: StudyFolder) -> Study:
+        """Read a study, finished or running."""
+        record = folder.read()
+        return cls(
+            folder=folder,
+            record=record,
+            state=folder.state(record),
+            trials=frames.trials(folder, record),
+            epochs=frames.epochs(folder, record),
+            measure=Measure.of(folder),
+        )
+
+
+def write_report(folder: StudyFolder) -> list[Path]:
+    """Draw the figures and write the page, each file replaced whole. Answers the files, the page last.
+
+    Raises `RecordError` if the record cannot be read.
+    """
+    study = Study.read(folder)
+    written = figures.write(study.trials, study.epochs, study.measure, folder.layout.figures)
+    scratch = folder.layout.report.with_suffix(".part")
+    scratch.write_text(page(study), encoding="utf-8")
+    os.replace(scratch, folder.layout.report)
+    return [*written, folder.layout.report]
+
+
+def page(study: Study) -> str:
+    """The page's HTML; the figures must have been drawn."""
+    best = study.folder.best(study.record)
+    parts = [
+        _head(study),
+        html.section("The answer", html.bullets(findings(study.trials, study.epochs, study.measure)), _cautions(study)),
+        _best(study, best) if best is not None else "",
+        _figures(study),
+        html.section("Models beside the floors", tables.models(study.trials, study.measure, floors(study.folder))),
+        _trials(study),
+        html.section("Failures", tables.failures(study.trials)),
+        _origin(study),
+    ]
+    ours = resources.files("study.analysis")
+    return Template(ours.joinpath("report.html").read_text(encoding="utf-8")).substitute(
+        title=escape(study.folder.name),
+        css=ours.joinpath("report.css").read_text(encoding="utf-8"),
+        body="\n".join(part for part in parts if part),
+    )
+
+
+def _head(study: Study) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in study.record.counts.items() if count) or "none asked yet"
+    target = study.record.target or study.folder.manifest.get("trials", 0)
+    told = f"{study.state.capitalize()}: {len(study.record.trials)} of {target} trials asked ({counts})"
+    seconds = sum(trial.seconds for trial in study.record.trials.values())
+    told += f"; {len(study.epochs)} epochs trained in {duration(seconds)} of workers' time."
+    goal = f"Objective: {study.measure.name}, {study.measure.goal}d, at a trial's best epoch."
+    question = study.folder.manifest.get("question")
+    return "\n".join(
+        [
+            f"<header><h1>{escape(study.folder.name)}</h1>",
+            html.paragraph(str(question), kind="question") if question else "",
+            html.paragraph(told, kind="state"),
+            html.paragraph(goal, kind="state") + "</header>",
+        ]
+    )
+
+
+def _cautions(study: Study) -> str:
+    """What a reader must know before believing a number."""
+    told = []
+    if study.state == "running":
+        told.append("The study is running: everything here is of the moment when this page was written.")
+    if study.state == "interrupted":
+        told.append(f"The study is not finished; study resume {study.folder.name} goes on with it.")
+    if study.folder.manifest.get("data", {}).get("protocol") == "handout":
+        told.append(
+            "Protocol 'handout': epochs and trials were selected on the test images, so these scores flatter; they serve "
+            "only to compare with the assignment's published figures."
+        )
+    if study.record.torn_bytes:
+        told.append(f"The record's last line is torn; its {study.record.torn_bytes} bytes were not read.")
+    return "".join(html.paragraph(text, kind="warning") for text in told)
+
+
+def _best(study: Study, best: TrialRecord) -> str:
+    layout = study.folder.layout
+    results = layout.root.resolve().parent.name
+    option = "" if results == "results" else f" --results {results}"
+    has_copy = layout.best.config.is_file()
+    config = (layout.best if has_copy else layout.trial(best.number)).config.relative_to(layout.root)
+    commands = (
+        f"study reproduce {study.folder.name}{option}\n"
+        f"colournet train --config {results}/{study.folder.name}/{config.as_posix()}"
+    )
+    searched = {name: format_value(value) for name, value in best.params.items()}
+    whole = study.folder.space.config(best.params, seed=best.seed).to_toml()
+    return html.section(
+        f"The best configuration: trial {best.number}",
+        html.definitions(searched),
+        html.folded("All settings", html.code(whole)),
+        html.paragraph("To train it again, and compare with the record; or to train it alone:"),
+        html.code(commands),
+        _samples(study, best),
+    )
+
+
+def _samples(study: Study, best: TrialRecord) -> str:
+    """The best trial's own pictures; its copy under `best/` may be another trial's while a study runs."""
+    path = study.folder.layout.trial(best.number).samples
+    if not path.is_file() and study.state != "running":
+        path = study.folder.layout.best.samples
+    if not path.is_file():
+        return ""
+    alt = f"Validation images: grey input, truth, and the colours that trial {best.number} gives them"
+    told = f"{alt} ({best.params.get('model', 'its network')}, epoch {best.best_epoch})."
+    return html.figure(html.image(path, alt=alt), caption=told)
+
+
+def _figures(study: Study) -> str:
+    words = captions(study.trials, study.epochs, study.measure)
+    parts = []
+    for name in figures.NAMES:
+        path = study.folder.layout.figures / f"{name}.svg"
+        if path.stat().st_size > _LARGEST_SVG_BYTES:
+            path = path.with_suffix(".png")
+        parts.append(f"<h3>{escape(words[name].title)}</h3>")
+        parts.append(html.figure(html.image(path, alt=words[name].alt), caption=words[name].text))
+    return html.section("Figures", *parts)
+
+
+def _trials(study: Study) -> str:
+    columns = frames.searched(study.folder)
+    parts = tables.trials(study.trials, columns, study.measure)
+    return html.section("All trials", *parts)
+
+
+def _origin(study: Study) -> str:
+    """With what and where the study ran."""
+    manifest = study.folder.manifest
+    origin: Mapping[str, Any] = manifest.get("provenance", {})
+    data: Mapping[str, Any] = manifest.get("data", {})
+    dirty = " with uncommitted changes" if origin.get("dirty") else ""
+    versions = ", ".join(f"{name} {version}" for name, version in origin.get("versions", {}).items() if version)
+    told = {
+        "created (UTC)": manifest["created"],
+        "command": origin.get("command"),
+        "commit": f"{origin['commit']}{dirty}" if origin.get("commit") else "unknown, not run from a checkout",
+        "versions": versions,
+        "host": origin.get("host"),
+        "processor": f"{origin['cpu']}, {origin.get('cpus')} CPUs" if origin.get("cpu") else None,
+        "devices": ", ".join(sorted(study.trials["device"].dropna().unique())),
+        "platform": origin.get("platform"),
+        "data": _data(data),
+        "data fingerprint": data.get("fingerprint"),
+        "search space": f"SHA-256 {manifest['space_sha256']}" if "space_sha256" in manifest else None,
+        "sampler": _choice(manifest.get("sampler", {})),
+        "pruner": _choice(manifest.get("pruner", {})),
+        "seed": manifest["seed"],
+        "drivers": study.record.sessions,
+    }
+    notes = html.bullets(study.record.notes) if study.record.notes else ""
+    return html.section(
+        "Where these numbers come from",
+        html.definitions({name: str(text) for name, text in told.items() if text not in (None, "")}),
+        notes and "<h3>Notes of the record</h3>" + notes,
+    )
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    if not data:
+        return ""
+    return (
+        f"{data.get('dataset')}, {data.get('category')}, protocol {data.get('protocol')}, "
+        f"{data.get('train_images')} images to train, {data.get('validation_images')} to validate"
+    )
+
+
+def _choice(choice: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in choice.items() if name != "kind")
+    return f"{choice.get('kind', '')}{f' ({options})' if options else ''}"

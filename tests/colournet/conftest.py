@@ -1,0 +1,77 @@
+"""Fixtures of colournet's tests: few and small scenes, prepared once, and the course's own files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from colournet import data
+from colournet.cifar10 import load_pickle
+from colournet.config import TrainConfig
+from colournet.data import DataBundle, TrainingData, prepare
+
+FEW_SCENES = {"train": 60, "test": 20}
+
+
+@pytest.fixture
+def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set `scenes` has 60 images to train and validate with, and 20 to test."""
+    monkeypatch.setattr(data, "_SCENES_COUNT", FEW_SCENES)
+
+
+@pytest.fixture(scope="session")
+def config() -> TrainConfig:
+    """A run of a second or less."""
+    return TrainConfig(
+        dataset="scenes", train_images=20, num_filters=2, num_colours=8, epochs=3, batch_size=8, learning_rate=0.01
+    )
+
+
+@pytest.fixture(scope="session")
+def bundle(config: TrainConfig) -> Iterator[DataBundle]:
+    """What `prepare` makes of few scenes, with frogs and a palette of 4 colours beside it, in read-only arrays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_SCENES_COUNT", FEW_SCENES)
+        made = prepare(config, extra_classes=["frog"], num_colours=[4])
+    for array in [*made.train_images.values(), made.validation_images, *made.palettes.values()]:
+        array.setflags(write=False)
+    for labels in [*made.train_labels.values(), made.validation_labels]:
+        for array in labels.values():
+            array.setflags(write=False)
+    yield made
+
+
+@pytest.fixture(scope="session")
+def training_data(config: TrainConfig, bundle: DataBundle) -> TrainingData:
+    """What the run of `config` reads."""
+    return bundle.for_run(config)
+
+
+@pytest.fixture(scope="session")
+def handout_dir(cifar_dir: Path) -> Path:
+    """The folder of the course's own files; skips where it is absent."""
+    if not (cifar_dir / "handout").is_dir():
+        pytest.skip("needs the course's weights and palettes")
+    return cifar_dir / "handout"
+
+
+@pytest.fixture(scope="session")
+def course_palette(handout_dir: Path) -> Float32[np.ndarray, "24 3"]:
+    """The 24 colours of the course."""
+    path = handout_dir / "colours" / "colour_kmeans24_cat7.npy"
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        colours, _distortion = np.asarray(load_pickle(path, offset=file.tell(), encoding="latin1"))
+    return np.asarray(colours, dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def course_weights(handout_dir: Path) -> dict[str, dict[str, Tensor]]:
+    """The course's weights by file name, without `.pkl`."""
+    paths = sorted((handout_dir / "weights").glob("*.pkl"))
+    return {path.stem: torch.load(path, weights_only=True, map_location="cpu") for path in paths}

@@ -1,0 +1,169 @@
+"""Scores are means over pixels, checked on networks whose answer is known."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from colournet.batches import ImageSet
+from colournet.checkpoints import Model
+from colournet.config import TrainConfig
+from colournet.data import DataBundle
+from colournet.evaluation import colourize, evaluate, score
+from colournet.metrics import psnr_db
+from colournet.models import build
+from colournet.progress import scores_table, verdict
+
+CPU = torch.device("cpu")
+PALETTE = np.array([[0, 0, 0], [64, 64, 64], [128, 128, 128], [0, 192, 0]], dtype=np.float32) / 256
+CONFIG = TrainConfig(num_colours=4, num_filters=1)
+REGRESSION = CONFIG.replace(model="regression_cnn")
+
+
+class Constant(nn.Module):
+    """Answers the same numbers for every pixel."""
+
+    def __init__(self, *answer: float) -> None:
+        super().__init__()
+        self.answer = nn.Parameter(torch.tensor(answer))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Spread the answer over the picture."""
+        count, _, height, width = grey.shape
+        return self.answer[None, :, None, None].expand(count, -1, height, width)
+
+
+class GreyCopy(nn.Module):
+    """Answers the grey that it sees in all three channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Copy."""
+        return grey.expand(-1, 3, -1, -1)
+
+
+def labelled_images(*, count: int = 250) -> tuple[np.ndarray, np.ndarray]:
+    """Read-only images in palette colours, and their labels; more than one batch, and no multiple of it."""
+    labels = np.random.default_rng(0).integers(0, 4, (count, 4, 4), dtype=np.uint8)
+    images = np.ascontiguousarray((PALETTE * 256).astype(np.uint8)[labels].transpose(0, 3, 1, 2))
+    images.setflags(write=False)
+    return images, labels
+
+
+def test_uniform_logits() -> None:
+    """A network that knows nothing pays the logarithm of the number of colours, and is right where the first colour is."""
+    images, labels = labelled_images()
+
+    scores = score(
+        Constant(0.0, 0.0, 0.0, 0.0), ImageSet.on(CPU, images, labels), torch.tensor(PALETTE), regression=False
+    )
+
+    assert scores.loss == pytest.approx(math.log(4), rel=1e-6)
+    assert scores.accuracy == pytest.approx((labels == 0).mean())
+    assert scores.mse == pytest.approx(((images / 256) ** 2).mean(), rel=1e-6)  # it answers black
+
+
+def test_constant_regression() -> None:
+    """A regression is scored by its squared error, and its colours are read as the nearest of the palette."""
+    images, labels = labelled_images()
+
+    scores = score(Constant(0.24, 0.25, 0.26), ImageSet.on(CPU, images, labels), torch.tensor(PALETTE), regression=True)
+
+    answer = np.array([0.24, 0.25, 0.26])[:, None, None]
+    assert scores.mse == pytest.approx(((answer - images / 256) ** 2).mean(), rel=1e-6)
+    assert scores.loss == pytest.approx(scores.mse, rel=1e-6)
+    assert scores.accuracy == pytest.approx((labels == 1).mean())
+
+
+def test_score_does_not_train() -> None:
+    """Scoring leaves the network's running means alone."""
+    images, labels = labelled_images(count=3)
+    network = build(CONFIG)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    score(network.train(), ImageSet.on(CPU, images, labels), torch.tensor(PALETTE), regression=False)
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_evaluate() -> None:
+    """A model's scores stand beside the floors, under names that a script can rely on."""
+    images, _ = labelled_images()
+
+    scores = evaluate(Model(Constant(0.0, 0.0, 0.0, 9.0), CONFIG, PALETTE), images, images)
+
+    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "floors"]
+    assert scores["images"] == 250
+    assert scores["psnr_db"] == pytest.approx(-10 * math.log10(scores["mse"]))
+    assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
+
+
+def test_evaluate_a_perfect_regression() -> None:
+    """No error at all is an infinite PSNR, told as None, and a regression has no cross-entropy."""
+    images = np.full((3, 3, 4, 4), 64, dtype=np.uint8)
+
+    scores = evaluate(Model(GreyCopy(), REGRESSION, PALETTE), images, images)
+
+    assert scores["cross_entropy"] is None
+    assert scores["mse"] == 0
+    assert scores["psnr_db"] is None
+    assert scores["accuracy"] == 1
+    json.dumps(scores, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [(CONFIG, Constant(math.nan, 0.0, 0.0, 0.0)), (REGRESSION, Constant(math.nan, 0.0, 0.0))],
+    ids=["classification", "regression"],
+)
+def test_evaluate_a_broken_model(config: TrainConfig, network: nn.Module) -> None:
+    """A model of NaN is scored as JSON, and the table and its sentence are still written."""
+    images, _ = labelled_images(count=5)
+
+    scores = evaluate(Model(network, config, PALETTE), images, images)
+
+    assert scores["cross_entropy"] is None
+    json.dumps(scores, allow_nan=False)
+    assert "5 test images" in scores_table(scores, name=config.model, split="test")
+
+
+def test_colourize() -> None:
+    """A classification is coloured by its likeliest colour, a regression by its rounded and clipped answer."""
+    images, _ = labelled_images(count=2)
+
+    classified = colourize(Model(Constant(0.0, 1.0, 0.0, 2.0), CONFIG, PALETTE), images)
+    regressed = colourize(Model(Constant(-0.5, 0.251, 7.0), REGRESSION, PALETTE), images)
+
+    assert classified.shape == regressed.shape == images.shape
+    assert (classified == np.array([0, 192, 0])[:, None, None]).all()
+    assert (regressed == np.array([0, 64, 255])[:, None, None]).all()
+
+
+def test_colourize_sees_grey_only(bundle: DataBundle) -> None:
+    """Two pictures with the same grey are coloured alike."""
+    colour = np.stack([np.full((8, 8), value, dtype=np.uint8) for value in (30, 60, 90)])[None]
+    grey = np.full((1, 3, 8, 8), 60, dtype=np.uint8)
+    model = Model(build(CONFIG), CONFIG, PALETTE)
+
+    assert (colourize(model, colour) == colourize(model, grey)).all()
+
+
+@pytest.mark.parametrize(("loss", "word"), [(0.5, "better"), (1.0, "WORSE"), (2.0, "WORSE")])
+def test_verdict(loss: float, word: str) -> None:
+    """The sentence says whether the model beats the table, for which a tie is not enough."""
+    scores = {"cross_entropy": loss, "mse": 0.1, "floors": {"grey_table": {"cross_entropy": 1.0, "mse": 0.1}}}
+
+    assert f"the model is {word} than the grey table" in verdict(scores)
+
+
+def test_psnr() -> None:
+    """A tenth of the squared error is ten decibels more."""
+    assert psnr_db(1.0) == 0
+    assert psnr_db(0.001) == pytest.approx(30)
+    assert psnr_db(0.0) == math.inf

@@ -1,0 +1,78 @@
+"""The floors, counted by hand where images are tiny and compared with known figures where CIFAR-10 is."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colournet import cifar10
+from colournet.floors import fit_grey_table, measure
+
+RED, GREEN, BLACK = (192, 0, 0), (0, 192, 0), (0, 0, 0)
+PALETTE = np.array([BLACK, RED, GREEN], dtype=np.float32) / 256
+
+
+def images_of(*pixels: tuple[int, int, int]) -> np.ndarray:
+    """Images of one pixel each."""
+    return np.array(pixels, dtype=np.uint8)[:, :, None, None]
+
+
+def test_grey_table_counts() -> None:
+    """Each grey level holds its own counts, plus one for every colour."""
+    table = fit_grey_table(images_of(RED, RED, GREEN, BLACK), PALETTE)
+
+    assert table.shape == (64, 3)
+    np.testing.assert_allclose(table[16], [1 / 6, 3 / 6, 2 / 6])  # red and green are equally grey: 192 / 3 = 64
+    np.testing.assert_allclose(table[0], [2 / 4, 1 / 4, 1 / 4])
+    np.testing.assert_allclose(table[40], [1 / 3, 1 / 3, 1 / 3])
+
+
+def test_grey_table_scores() -> None:
+    """The table answers its likeliest colour, and pays for the truth what it thinks of it."""
+    train, test = images_of(RED, RED, GREEN, BLACK), images_of(RED, GREEN)
+
+    floor = measure(train, test, PALETTE)["grey_table"]
+
+    assert floor["accuracy"] == 0.5
+    assert floor["cross_entropy"] == pytest.approx(-(math.log(3 / 6) + math.log(2 / 6)) / 2)
+    assert floor["mse"] == pytest.approx(2 * 0.75**2 / 6)  # green answered as red: two of six channels off by 192 / 256
+
+
+def test_grey_copy() -> None:
+    """Copying grey errs by each channel's distance from the mean of the three."""
+    floor = measure(images_of(RED), images_of(RED), PALETTE)["grey_copy"]
+
+    mse = (0.5**2 + 2 * 0.25**2) / 3
+    assert floor == {"mse": pytest.approx(mse), "psnr_db": pytest.approx(-10 * math.log10(mse))}
+
+
+def test_ceiling() -> None:
+    """The ceiling errs by the distance to the nearest colour."""
+    floor = measure(images_of(RED), images_of((0, 0, 16)), PALETTE)["palette_ceiling"]
+
+    assert floor["mse"] == pytest.approx((16 / 256) ** 2 / 3)
+    assert floor["accuracy"] == 1.0
+
+
+def test_no_error_is_json() -> None:
+    """Images in palette colours have no error, whose infinite PSNR is told as None, as JSON knows no infinity."""
+    floors = measure(images_of(RED), images_of(RED, BLACK), PALETTE)
+
+    assert floors["palette_ceiling"] == {"accuracy": 1.0, "mse": 0.0, "psnr_db": None}
+    json.dumps(floors, allow_nan=False)
+
+
+@pytest.mark.cifar
+def test_horses(cifar_dir: Path, course_palette: np.ndarray) -> None:
+    """On the horses with the course's colours the table is better than every published network of the course."""
+    folder = cifar10.locate(cifar_dir)
+    train = cifar10.read(folder, split="train", classes=["horse"])["horse"]
+    test = cifar10.read(folder, split="test", classes=["horse"])["horse"]
+
+    floors = measure(train, test, course_palette)
+
+    assert floors["grey_table"]["cross_entropy"] == pytest.approx(0.918, abs=0.03)
+    assert floors["grey_table"]["accuracy"] == pytest.approx(0.625, abs=0.015)
+    assert floors["grey_copy"]["mse"] == pytest.approx(0.0048, abs=0.0005)

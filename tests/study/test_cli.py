@@ -1,0 +1,203 @@
+"""The `study` command as users meet it: output, exit codes, and errors in one sentence."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from colournet.errors import UserError
+from study.cli import cli
+from study.store import StudyFolder
+from tests.colournet.fake_cifar import write_folder
+from tests.conftest import Start
+from tests.study.helpers import PARAMS, SPACE, epoch, make_folder, session, started
+
+ON_CIFAR = SPACE.replace('dataset = "scenes"', 'dataset = "cifar10"')
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def error_of(result: Result) -> UserError:
+    """The one error that a command ended with, which must be one sentence."""
+    assert isinstance(result.exception, UserError), result.exception
+    assert "\n" not in result.exception.message
+    return result.exception
+
+
+@pytest.fixture
+def one_trial(tmp_path: Path) -> StudyFolder:
+    """A study of which one trial is completed, one pruned, one failed and one interrupted."""
+    folder = make_folder(tmp_path)
+    with folder.write() as writer:
+        writer.append("launched", **session())
+        for number in range(4):
+            writer.append("asked", number, params=PARAMS, seed=number)
+            writer.append("started", number, **started())
+            writer.append("epoch", number, **epoch(1, 2.0 + number))
+        writer.append(
+            "completed", 0, attempt=1, value=2.0, epoch=1, checkpoint="trials/0000/attempt-1/best.safetensors"
+        )
+        writer.append("pruned", 1, attempt=1, value=3.0, epoch=1)
+        writer.append("failed", 2, attempt=1, reason="error", message="RuntimeError: no")
+    return folder
+
+
+def test_show_json_has_the_promised_keys(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study show --json` has the keys that scripts rely on, with the right numbers."""
+    told = json.loads(run("show", "little", "--json", "--results", str(tmp_path)).output)
+
+    assert told["name"] == "little"
+    assert told["state"] == "interrupted"
+    assert told["trials"] == {"completed": 1, "pruned": 1, "failed": 1, "interrupted": 1, "running": 0}
+    assert told["best"] == {"number": 0, "value": 2.0, "epoch": 1, "params": PARAMS}
+
+
+def test_show_tells_state_best_and_failures(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study show` tells a person the state, the best configuration, and what failed and why."""
+    text = run("show", "little", "--results", str(tmp_path)).output
+
+    assert "little: interrupted" in text
+    assert "best       trial 0: 2 at epoch 1" in text
+    assert "trial 2 (error): RuntimeError: no" in text
+
+
+def test_show_of_one_trial(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study show NAME TRIAL` tells one trial epoch by epoch, as text and as JSON."""
+    told = json.loads(run("show", "little", "1", "--json", "--results", str(tmp_path)).output)
+
+    assert (told["state"], told["value"], len(told["epochs"])) == ("pruned", 3.0, 1)
+    assert "pruned" in run("show", "little", "1", "--results", str(tmp_path)).output
+    assert "no trial 9" in error_of(run("show", "little", "9", "--results", str(tmp_path))).message
+
+
+def test_list_shows_every_study(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study list` has a line for each study, and its JSON an entry."""
+    text = run("list", "--results", str(tmp_path)).output
+
+    assert [line.split()[:3] for line in text.splitlines()[1:]] == [["little", "interrupted", "3/4"]]
+    assert json.loads(run("list", "--json", "--results", str(tmp_path)).output)[0]["name"] == "little"
+
+
+def test_check_shows_dimensions_and_cost(tmp_path: Path) -> None:
+    """`study check` shows each dimension, one configuration and the cost."""
+    (tmp_path / "space.toml").write_text(SPACE)
+
+    text = run("check", str(tmp_path / "space.toml"), "--results", str(tmp_path)).output
+
+    assert "little: valid" in text
+    assert "0.001 to 0.01, log" in text
+    assert "on one CPU core" in text
+
+
+def launch(tmp_path: Path, *arguments: str) -> UserError:
+    """Launch `space.toml`, which must fail, and leave no study behind."""
+    result = run("launch", str(tmp_path / "space.toml"), "--results", str(tmp_path / "results"), *arguments)
+    error = error_of(result)
+    assert not list((tmp_path / "results").glob("*")), "a half-made study was left"
+    assert error.exit_code == 1
+    assert error.hint
+    return error
+
+
+def test_a_wrong_space_leaves_nothing(tmp_path: Path) -> None:
+    """A misspelt name ends the launch before anything is made."""
+    (tmp_path / "space.toml").write_text(SPACE.replace("learning_rate", "learning_rat"))
+
+    assert "unknown setting 'learning_rat' under [search]" in launch(tmp_path).message
+
+
+def test_a_missing_data_folder_leaves_nothing(tmp_path: Path) -> None:
+    """A data folder that is not there is told, and nothing is downloaded in its place."""
+    (tmp_path / "space.toml").write_text(ON_CIFAR)
+
+    assert "nowhere" in launch(tmp_path, "--data-dir", str(tmp_path / "nowhere")).message
+
+
+def test_a_truncated_batch_leaves_nothing(tmp_path: Path) -> None:
+    """A batch file that was cut is named."""
+    (tmp_path / "space.toml").write_text(ON_CIFAR)
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    write_folder(folder, per_class=5, seed=0)
+    batch = folder / "data_batch_3"
+    batch.write_bytes(batch.read_bytes()[:1000])
+
+    assert "data_batch_3" in launch(tmp_path, "--data-dir", str(tmp_path / "data")).message
+
+
+class Attack:
+    """Unpickled freely, this would make a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (open, (str(self.path), "w"))
+
+
+def test_a_pickle_that_runs_code_leaves_nothing(tmp_path: Path) -> None:
+    """A batch file that tries to run code is named, and its code is not run."""
+    (tmp_path / "space.toml").write_text(ON_CIFAR)
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    write_folder(folder, per_class=5, seed=0)
+    (folder / "data_batch_1").write_bytes(pickle.dumps(Attack(tmp_path / "attacked"), protocol=2))
+
+    assert "data_batch_1" in launch(tmp_path, "--data-dir", str(tmp_path / "data")).message
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_a_name_that_is_taken_is_told(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """Launching under a name that exists leaves that study as it is and says how to go on with it."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    before = one_trial.layout.events.read_bytes()
+
+    error = error_of(run("launch", str(tmp_path / "space.toml"), "--results", str(tmp_path)))
+
+    assert "study resume little" in str(error.hint)
+    assert one_trial.layout.events.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("show", "litle"), ("resume", "litle"), ("analyze", "litle"), ("reproduce", "litle")]
+)
+def test_an_unknown_study_is_told_with_the_nearest(
+    tmp_path: Path, one_trial: StudyFolder, arguments: tuple[str, ...]
+) -> None:
+    """Every command that takes a name hints at the nearest one."""
+    error = error_of(run(*arguments, "--results", str(tmp_path)))
+
+    assert error.hint == "did you mean 'little'?"
+
+
+def test_nothing_to_reproduce_is_told(tmp_path: Path) -> None:
+    """A study without a completed trial has no best to reproduce."""
+    make_folder(tmp_path)
+
+    assert "no trial is completed" in error_of(run("reproduce", "little", "--results", str(tmp_path))).message
+
+
+def test_errors_go_to_stderr_with_hint_and_code(tmp_path: Path, study_command: Start) -> None:
+    """An error is a sentence and a hint on stderr, nothing on stdout, and exit code 1; wrong usage is 2."""
+    (tmp_path / "space.toml").write_text(SPACE.replace("low = 2", "low = 9"))
+    wrong = study_command("check", "space.toml")
+    out, err = wrong.communicate(timeout=60)
+
+    assert (wrong.returncode, out) == (1, "")
+    assert err == (
+        "error: space.toml: [search.epochs] low = 9 is above high = 4\n\nhint: swap them; bounds are inclusive\n"
+    )
+    assert study_command("lunch").wait(timeout=60) == 2
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, study_command: Start) -> None:
+    """With --debug an error keeps its traceback."""
+    process = study_command("--debug", "check", "none.toml")
+    _, err = process.communicate(timeout=60)
+
+    assert "Traceback" in err
+    assert process.returncode == 1

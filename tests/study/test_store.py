@@ -1,0 +1,165 @@
+"""The results folder: made whole, written by one, read by all."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from study import lock
+from study.errors import LockedError, RecordError, StudyError
+from study.store import StudyFolder, study_folders
+from tests.study.helpers import PARAMS, epoch, make_folder, session, started
+
+
+def write_one_trial(folder: StudyFolder) -> None:
+    with folder.write() as writer:
+        writer.append("launched", **session(1))
+        writer.append("asked", 0, params=PARAMS, seed=1)
+        writer.append("started", 0, **started())
+        writer.append("epoch", 0, **epoch(1, 1.0))
+
+
+def test_what_was_appended_is_read(tmp_path: Path) -> None:
+    """A record written event by event is read back to the same state."""
+    folder = make_folder(tmp_path)
+
+    write_one_trial(folder)
+
+    assert folder.read().trial(0).epochs[1]["val_loss"] == 1.0
+
+
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
+    """A second study of the same name is refused and the first one's folder is untouched."""
+    folder = make_folder(tmp_path)
+    before = folder.layout.manifest.read_bytes()
+
+    with pytest.raises(StudyError, match="already"):
+        make_folder(tmp_path)
+
+    assert folder.layout.manifest.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["little"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/etc", "a b", "x" * 101, "-x", "a\n"])
+def test_names_stay_within_the_results_folder(tmp_path: Path, name: str) -> None:
+    """A name that could leave the results folder, or confuse a shell, is refused."""
+    with pytest.raises(StudyError, match="cannot be the name"):
+        StudyFolder.open(tmp_path, name)
+
+
+def test_an_unknown_study_gets_a_hint(tmp_path: Path) -> None:
+    """Opening a study that is not there names the nearest one that is."""
+    make_folder(tmp_path)
+
+    with pytest.raises(RecordError) as caught:
+        StudyFolder.open(tmp_path, "litle")
+
+    assert caught.value.hint == "did you mean 'little'?"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1}', "\x00"])
+def test_a_wrong_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
+    """A manifest that is damaged or of another format is told, not guessed at."""
+    folder = make_folder(tmp_path)
+    folder.layout.manifest.write_text(text)
+
+    with pytest.raises(RecordError, match=r"study\.json"):
+        StudyFolder.open(tmp_path, "little")
+
+
+def test_an_illegal_event_leaves_no_trace(tmp_path: Path) -> None:
+    """The writer refuses an event that may not come, and neither file nor state changes."""
+    folder = make_folder(tmp_path)
+    with folder.write() as writer:
+        writer.append("launched", **session())
+        size = folder.layout.events.stat().st_size
+        with pytest.raises(RecordError):
+            writer.append("epoch", 0, **epoch(1, 1.0))
+
+    assert folder.layout.events.stat().st_size == size
+
+
+def test_a_record_cut_anywhere_in_its_last_lines_can_be_written_again(tmp_path: Path) -> None:
+    """Whatever byte a crash cut the record at, it opens, keeps what stood before, and takes new events."""
+    folder = make_folder(tmp_path)
+    write_one_trial(folder)
+    whole = folder.layout.events.read_bytes()
+    start = len(b"".join(whole.splitlines(keepends=True)[:-2]))
+
+    for cut in range(start, len(whole)):
+        folder.layout.events.write_bytes(whole[:cut])
+        with folder.write() as writer:
+            writer.append("resumed", **session(1))
+        lines = folder.layout.events.read_bytes().splitlines(keepends=True)
+        kept = whole[:cut].splitlines(keepends=True)
+        assert lines[: whole[:cut].count(b"\n")] == [line for line in kept if line.endswith(b"\n")]
+        assert json.loads(lines[-1])["event"] == "resumed"
+        assert folder.read().torn_bytes == 0
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    """While one process writes a study, another is refused with the owner's number."""
+    folder = make_folder(tmp_path)
+
+    with folder.write(), pytest.raises(LockedError, match=f"process {os.getpid()} on "), folder.write():
+        pass
+
+
+def test_a_dead_owners_lock_is_taken_over(tmp_path: Path) -> None:
+    """A lock left by a killed process does not hold anyone up."""
+    folder = make_folder(tmp_path)
+    script = (
+        "import sys, os, signal; from pathlib import Path; from study import lock\n"
+        "with lock.hold(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, folder.layout.lock], check=False)
+    assert folder.layout.lock.exists()
+
+    with folder.write() as writer:
+        writer.append("launched", **session())
+
+    assert not folder.layout.lock.exists()
+
+
+def test_an_owner_elsewhere_is_alive_while_it_renews(tmp_path: Path) -> None:
+    """An owner on another machine counts as alive until its lock has not been renewed for a minute."""
+    path = tmp_path / "driver.lock"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 1}))
+    assert lock.living_owner(path) == lock.Owner("elsewhere", 1, 1)
+
+    past = time.time() - 2 * lock.STALE_SECONDS
+    os.utime(path, (past, past))
+
+    assert lock.living_owner(path) is None
+
+
+def test_state_follows_the_driver(tmp_path: Path) -> None:
+    """A study is running while its driver lives, then interrupted or finished by what its record says."""
+    folder = make_folder(tmp_path)
+    with folder.write() as writer:
+        writer.append("launched", **session(1))
+        writer.append("asked", 0, params=PARAMS, seed=1)
+        assert folder.state(folder.read()) == "running"
+        assert folder.read().counts["running"] == 1
+    assert folder.state(folder.read()) == "interrupted"
+    assert folder.read().counts["interrupted"] == 1
+
+    with folder.write() as writer:
+        writer.append("resumed", **session(1))
+        writer.append("started", 0, **started())
+        writer.append("failed", 0, attempt=1, reason="error", message="no")
+    assert folder.state(folder.read()) == "finished"
+
+
+def test_only_studies_are_listed(tmp_path: Path) -> None:
+    """Other files and folders of a results folder are passed over; a missing one holds no studies."""
+    make_folder(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "a.txt").touch()
+
+    assert [path.name for path in study_folders(tmp_path)] == ["little"]
+    assert study_folders(tmp_path / "none") == []

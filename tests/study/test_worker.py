@@ -1,0 +1,122 @@
+"""A worker's work on one trial, in this process: training, checkpoints, and what it tells."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colournet.config import TrainConfig
+from colournet.data import DataBundle, prepare
+from colournet.metrics import EpochMetrics
+from study.launch import worker
+from study.launch.messages import Report, Task
+from study.layout import TrialLayout
+
+CONFIG = TrainConfig(
+    dataset="scenes", train_images=40, num_filters=2, batch_size=20, num_colours=8, epochs=4, model="cnn"
+)
+TIMES = ("seconds", "images_per_second")
+
+
+class StopTrial(BaseException):
+    """How Ray ends a trial inside of telling."""
+
+
+@pytest.fixture(scope="module")
+def bundle() -> DataBundle:
+    return prepare(CONFIG)
+
+
+def make_task(folder: Path, **changes: Any) -> Task:
+    config = {**CONFIG.to_mapping(), **changes}
+    return Task(number=7, folder=str(folder), config=config, metric="val_loss", goal="minimize")
+
+
+def run(task: Task, bundle: DataBundle, *, stop_after: int | None = None) -> list[Report]:
+    """Run a trial; every report must survive JSON. With `stop_after`, the telling of that epoch does not return."""
+    told: list[Report] = []
+
+    def tell(report: Report) -> None:
+        told.append(json.loads(json.dumps(report, allow_nan=False)))
+        if report["event"] == "epoch" and report["epoch"] == stop_after:
+            raise StopTrial
+
+    with contextlib.suppress(StopTrial):
+        worker.run_trial(task, bundle, tell)
+    return told
+
+
+def numbers(reports: list[Report]) -> list[dict[str, Any]]:
+    """The epochs told, without what the clock decides."""
+    dropped = ("event", "attempt", *TIMES)
+    return [
+        {name: value for name, value in report.items() if name not in dropped}
+        for report in reports
+        if report["event"] == "epoch"
+    ]
+
+
+def test_a_trial_is_told_from_start_to_end(tmp_path: Path, bundle: DataBundle) -> None:
+    """A worker tells of its start, of each epoch once, and of its end, and leaves the trial's files."""
+    told = run(make_task(tmp_path / "t"), bundle)
+
+    assert [report["event"] for report in told] == ["started", *["epoch"] * 4, "finished"]
+    assert [report["epoch"] for report in told if report["event"] == "epoch"] == [1, 2, 3, 4]
+    layout = TrialLayout(tmp_path / "t")
+    for path in (layout.config, layout.samples, layout.model(1), layout.checkpoint(1)):
+        assert path.exists()
+    assert TrainConfig.from_toml(layout.config) == CONFIG
+
+
+def test_a_stopped_trial_goes_on_as_a_new_attempt(tmp_path: Path, bundle: DataBundle) -> None:
+    """A trial stopped in an epoch goes on from its checkpoint, with the numbers of one that was never stopped."""
+    whole = run(make_task(tmp_path / "whole"), bundle)
+    first = run(make_task(tmp_path / "parts"), bundle, stop_after=2)
+    second = run(make_task(tmp_path / "parts"), bundle)
+
+    assert numbers(first) + numbers(second) == numbers(whole)
+    assert (second[0]["attempt"], second[0]["resumed_from_epoch"]) == (2, 2)
+    history = [EpochMetrics.from_mapping(metrics).epoch for metrics in second[0]["history"]]
+    assert history == [1, 2]
+
+
+def test_the_best_model_of_an_earlier_attempt_is_kept(tmp_path: Path, bundle: DataBundle) -> None:
+    """If the best epoch was trained before a stop, the finished trial still has that epoch's model."""
+    task = make_task(tmp_path / "t", learning_rate=1e-9)  # hardly moves: only BatchNorm's statistics do
+    told = run(task, bundle, stop_after=3)
+    run(task, bundle)
+
+    layout = TrialLayout(tmp_path / "t")
+    assert len(told) == 4
+    assert layout.model(2).exists()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, bundle: DataBundle) -> None:
+    """Where the last checkpoint cannot be read the trial begins anew, rather than failing."""
+    run(make_task(tmp_path / "t"), bundle, stop_after=2)
+    TrialLayout(tmp_path / "t").checkpoint(1).write_bytes(b"damaged")
+
+    told = run(make_task(tmp_path / "t"), bundle)
+
+    assert told[0]["resumed_from_epoch"] == 0
+    assert told[-1]["event"] == "finished"
+
+
+def test_divergence_is_told_as_such(tmp_path: Path, bundle: DataBundle) -> None:
+    """A loss that is no number is told as null, then the trial as diverged."""
+    told = run(make_task(tmp_path / "t", learning_rate=1e30), bundle)
+
+    assert told[-2]["event"] == "epoch"
+    assert None in (told[-2]["train_loss"], told[-2]["val_loss"])
+    assert (told[-1]["event"], told[-1]["reason"]) == ("failed", "diverged")
+
+
+def test_an_error_is_told_and_logged(tmp_path: Path, bundle: DataBundle) -> None:
+    """An error ends the trial, not the worker: its last line is told, its traceback is in the trial's log."""
+    told = run(make_task(tmp_path / "t", train_images=10_000), bundle)
+
+    assert (told[-1]["event"], told[-1]["reason"]) == ("failed", "error")
+    assert "only 1200 to train on" in told[-1]["message"]
+    assert "Traceback" in TrialLayout(tmp_path / "t").log.read_text()

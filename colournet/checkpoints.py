@@ -28,6 +28,8 @@ from colournet.models import build
 MODEL_FORMAT = "colournet-model/1"
 CHECKPOINT_FORMAT = "colournet-checkpoint/1"
 
+_ENTRY = "colournet"  # one entry: safetensors writes several in a random order, and equal files should be equal bytes
+
 
 @dataclass(frozen=True)
 class Model:
@@ -75,7 +77,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors |= {f"optimizer.{name}": tensor for name, tensor in checkpoint.optimizer.items()}
     tensors["generator"] = checkpoint.generator
     description = _describe(CHECKPOINT_FORMAT, checkpoint.config)
-    description["history"] = json.dumps([metrics.to_mapping() for metrics in checkpoint.history], allow_nan=False)
+    description["history"] = [metrics.to_mapping() for metrics in checkpoint.history]
     _save(path, tensors, description)
 
 
@@ -114,13 +116,14 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: P
         raise CheckpointError(f"{source}: its weights do not fit the network: {reason}") from error
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
+def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     scratch = path.with_name(path.name + ".part")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch, metadata=dict(description))
+    save_file(held, scratch, metadata={_ENTRY: json.dumps(description, allow_nan=False)})
     os.replace(scratch, path)
 
 
-def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     description = _read_description(path, expected)
     try:
         with safe_open(path, framework="pt") as file:
@@ -129,54 +132,43 @@ def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, str]]
         raise CheckpointError(f"{path}: damaged: {error}") from error
 
 
-def _read_description(path: Path, expected: str) -> dict[str, str]:
+def _read_description(path: Path, expected: str) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(
-            f"{path}: there is no such file", hint="a finished run leaves model.safetensors, every epoch checkpoints/"
-        )
+        hint = "a finished run leaves model.safetensors, every epoch checkpoints/"
+        raise CheckpointError(f"{path}: there is no such file", hint=hint)
     try:
         with safe_open(path, framework="pt") as file:
-            description: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
+            description = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
-    found = description.get("format", "no format")
+    found = description.get("format") if isinstance(description, dict) else None
     if found != expected:
-        raise CheckpointError(f"{path}: holds {found}, where {expected} is needed")
-    return description
+        raise CheckpointError(f"{path}: holds {found or 'no format'}, where {expected} is needed")
+    return dict(description)
 
 
-def _describe(kind: str, config: TrainConfig) -> dict[str, str]:
-    return {"format": kind, "config": json.dumps(config.to_mapping())}
+def _describe(kind: str, config: TrainConfig) -> dict[str, Any]:
+    return {"format": kind, "config": config.to_mapping()}
 
 
-def _config(path: Path, description: Mapping[str, str]) -> TrainConfig:
-    values = _parse(path, description, "config", dict)
+def _config(path: Path, description: Mapping[str, Any]) -> TrainConfig:
+    values = description.get("config")
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: holds no config")
     try:
         return TrainConfig.from_mapping(values)
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config: {error.message}", hint=error.hint) from error
 
 
-def _history(path: Path, description: Mapping[str, str]) -> tuple[EpochMetrics, ...]:
-    rows = _parse(path, description, "history", list)
+def _history(path: Path, description: Mapping[str, Any]) -> tuple[EpochMetrics, ...]:
     try:
-        history = tuple(EpochMetrics.from_mapping(row) for row in rows)
+        history = tuple(EpochMetrics.from_mapping(row) for row in description["history"])
     except (KeyError, TypeError, OverflowError) as error:
         raise CheckpointError(f"{path}: its history cannot be read: {error!r}") from error
     if [metrics.epoch for metrics in history] != list(range(1, len(history) + 1)):
         raise CheckpointError(f"{path}: its history skips an epoch")
     return history
-
-
-def _parse(path: Path, description: Mapping[str, str], name: str, kind: type) -> Any:
-    """The JSON under `name` of a description, which must be of one kind."""
-    try:
-        value = json.loads(description.get(name, ""))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its {name} cannot be read: {error}") from error
-    if not isinstance(value, kind):
-        raise CheckpointError(f"{path}: its {name} is not a JSON {'object' if kind is dict else 'array'}")
-    return value
 
 
 def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -84,6 +84,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Res
         ):
             from study.launch import tuning
 
+            stop.listen()
             display.workers = capacity
             writer.append(kind, trials=trials, host=socket.gethostname(), pid=os.getpid(), workers=capacity)
             driver = Driver(folder, writer, optimizer, trials=trials, on_event=display.tell)
@@ -176,6 +177,12 @@ class _Stop:
         by_signal = {signal.SIGINT: InterruptedStudyError, signal.SIGTERM: TerminatedStudyError}
         return by_signal[self.number] if self.number else None
 
+    def listen(self) -> None:
+        """Take SIGINT and SIGTERM, in a main thread; to be done again once Ray is up, which takes SIGTERM for itself."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.receive)
+            signal.signal(signal.SIGTERM, self.receive)
+
     def receive(self, number: int, _: object) -> None:
         """Note the signal, hand out nothing more, and stop Tune, which ends its loop on SIGUSR1."""
         self.number = signal.Signals(number)
@@ -194,8 +201,7 @@ def _stopping() -> Iterator[_Stop]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Tune listens to it while it runs
-    signal.signal(signal.SIGINT, stop.receive)
-    signal.signal(signal.SIGTERM, stop.receive)
+    stop.listen()
     try:
         yield stop
     finally:

@@ -1,6 +1,5 @@
 """Fixtures of colournet's tests: few and small scenes, prepared once, and the course's own files."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ def config() -> TrainConfig:
 
 
 @pytest.fixture(scope="session")
-def bundle(config: TrainConfig) -> Iterator[DataBundle]:
+def bundle(config: TrainConfig) -> DataBundle:
     """What `prepare` makes of few scenes, with frogs and a palette of 4 colours beside it, in read-only arrays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "_SCENES_COUNT", FEW_SCENES)
@@ -42,7 +41,7 @@ def bundle(config: TrainConfig) -> Iterator[DataBundle]:
     for labels in [*made.train_labels.values(), made.validation_labels]:
         for array in labels.values():
             array.setflags(write=False)
-    yield made
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,9 @@ def test_batch_sizes(count: int, batch_size: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "axis"), [({"flip_horizontal": True}, -1), ({"flip_vertical": True}, -2)], ids=["left-right", "up-down"]
+    ("settings", "axis"),
+    [({"flip_horizontal": True}, -1), ({"flip_vertical": True}, -2)],
+    ids=["left-right", "up-down"],
 )
 def test_flip(settings: dict[str, bool], axis: int) -> None:
     """About half of the images are mirrored along one axis, the others are as they were."""

@@ -1,5 +1,6 @@
 """Files of weights come back as they were, and a bad one is told in a sentence, whatever is wrong with it."""
 
+import contextlib
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from colournet import checkpoints
@@ -58,12 +60,11 @@ def kind(request: pytest.FixtureRequest, run: Path) -> tuple[bytes, Callable[[Pa
     return (run / LAST_CHECKPOINT).read_bytes(), checkpoints.load_checkpoint
 
 
-def rewrite(path: Path, **description: str) -> None:
+def rewrite(path: Path, **changes: Any) -> None:
     """Change the description of a file and keep its tensors."""
-    content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    before = json.loads(content[8 : 8 + length])["__metadata__"]
-    save_file(load_file(path), path, metadata={**before, **description})
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["colournet"])
+    save_file(load_file(path), path, metadata={"colournet": json.dumps({**description, **changes})})
 
 
 def test_model_round_trip(tmp_path: Path) -> None:
@@ -168,12 +169,8 @@ def test_mutated(
     path = tmp_path_factory.getbasetemp() / "mutated.safetensors"
     path.write_bytes(changed)
 
-    try:
-        loaded = load(path)
-    except CheckpointError as error:
-        assert error.message.startswith(f"{path}: ")
-    else:
-        assert isinstance(loaded, Model | Checkpoint)
+    with contextlib.suppress(CheckpointError):
+        assert isinstance(load(path), Model | Checkpoint)
 
 
 @given(content=st.binary(max_size=200))
@@ -232,18 +229,40 @@ def test_loading_runs_no_code(load: Callable[[Path], object], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "{", "[]", "null", "3", '{"model": 3}', '{"modle": "cnn"}', '{"seed": NaN}', "[" * 100_000, '{"seed": 1e999}'],
-    ids=["empty", "cut", "array", "null", "number", "type", "name", "NaN", "deep", "infinite"],
+    "values",
+    [None, 3, [], "model", {"model": 3}, {"modle": "cnn"}, {"seed": math.nan}, {"learning_rate": 10**400}],
+    ids=["null", "number", "array", "text", "type", "name", "NaN", "overflow"],
 )
-def test_bad_config(text: str, tmp_path: Path) -> None:
+def test_bad_config(values: Any, tmp_path: Path) -> None:
     """A model whose config is none is refused."""
     path = tmp_path / "model.safetensors"
     checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE))
-    rewrite(path, config=text)
+    rewrite(path, config=values)
 
-    with pytest.raises(CheckpointError, match="its config"):
+    with pytest.raises(CheckpointError, match="config"):
         checkpoints.load_model(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "[" * 100_000, "1" + "0" * 5000],
+    ids=["empty", "cut", "array", "null", "deep", "long"],
+)
+def test_bad_description(text: str, tmp_path: Path) -> None:
+    """A file whose description is none is refused."""
+    path = tmp_path / "model.safetensors"
+    save_file({"palette": torch.tensor(PALETTE)}, path, metadata={"colournet": text})
+
+    with pytest.raises(CheckpointError, match=r"not a readable safetensors file|holds no format"):
+        checkpoints.load_model(path)
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    """The same model makes the same bytes, so that files can be compared by their sums."""
+    for name in "abcdef":
+        checkpoints.save_model(tmp_path / name, Model(build(CONFIG), CONFIG, PALETTE))
+
+    assert len({(tmp_path / name).read_bytes() for name in "abcdef"}) == 1
 
 
 GOOD = epoch(1).to_mapping()
@@ -252,7 +271,8 @@ GOOD = epoch(1).to_mapping()
 @pytest.mark.parametrize(
     "rows",
     [
-        {},
+        None,
+        {"epoch": 1},
         [1],
         [{}],
         [[]],
@@ -270,7 +290,7 @@ def test_bad_history(rows: Any, run: Path, tmp_path: Path) -> None:
     """A history with something other than numbers, or with a gap, is refused."""
     path = tmp_path / LAST_CHECKPOINT
     path.write_bytes((run / LAST_CHECKPOINT).read_bytes())
-    rewrite(path, history=json.dumps(rows))
+    rewrite(path, history=rows)
 
     with pytest.raises(CheckpointError, match="its history"):
         checkpoints.read_history(path)
@@ -280,7 +300,7 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
     """Weights that do not fit the model's own config are refused by name."""
     path = tmp_path / "model.safetensors"
     checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE))
-    rewrite(path, config=json.dumps(CONFIG.replace(num_filters=2).to_mapping()))
+    rewrite(path, config=CONFIG.replace(num_filters=2).to_mapping())
 
     with pytest.raises(CheckpointError, match="its weights do not fit the network"):
         checkpoints.load_model(path)

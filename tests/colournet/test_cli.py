@@ -17,7 +17,10 @@ from colournet.runs import RunFolder
 
 pytestmark = pytest.mark.usefixtures("few_scenes")
 
-QUICK = "--dataset scenes --train-images 12 --num-filters 2 --num-colours 4 --epochs 2 --batch-size 8".split()
+QUICK = [
+    *("--dataset", "scenes", "--train-images", "12", "--num-filters", "2"),
+    *("--num-colours", "4", "--epochs", "2", "--batch-size", "8"),
+]
 
 
 def run(*arguments: object) -> Result:
@@ -156,7 +159,7 @@ def test_evaluate_as_a_table(folder: RunFolder) -> None:
 
 def test_evaluate_an_unfinished_run(tmp_path: Path) -> None:
     """A folder without a model is told as such."""
-    with pytest.raises(CheckpointError, match="model.safetensors: there is no such file"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: there is no such file"):
         run("evaluate", tmp_path)
 
 

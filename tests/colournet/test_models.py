@@ -59,11 +59,10 @@ def test_state_dict(model: str, k: int, f: int, c: int) -> None:
 
 @pytest.mark.parametrize("filters", [16, 32])
 @pytest.mark.parametrize(
-    ("model", "name"), [("regression_cnn", "regression_cnn"), ("cnn", "cnn"), ("unet", "unet"), ("dilated_unet", "dunet")]
+    ("model", "name"),
+    [("regression_cnn", "regression_cnn"), ("cnn", "cnn"), ("unet", "unet"), ("dilated_unet", "dunet")],
 )
-def test_course_weights_load(
-    model: str, name: str, filters: int, course_weights: dict[str, dict[str, Tensor]]
-) -> None:
+def test_course_weights_load(model: str, name: str, filters: int, course_weights: dict[str, dict[str, Tensor]]) -> None:
     """The course's weight files fit; they lack nothing but the counters that their PyTorch did not have."""
     network = build(make_config(model, num_filters=filters))
 

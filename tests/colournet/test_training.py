@@ -79,9 +79,7 @@ def test_resumed_to_the_same_bits(
     whole = train(config, data, checkpoint_dir=tmp_path / "whole")
     train(config, data, checkpoint_dir=tmp_path / "parts", on_epoch=stop_after(epoch))
 
-    resumed = train(
-        config, data, checkpoint_dir=tmp_path / "parts", resume_from=tmp_path / "parts" / LAST_CHECKPOINT
-    )
+    resumed = train(config, data, checkpoint_dir=tmp_path / "parts", resume_from=tmp_path / "parts" / LAST_CHECKPOINT)
 
     assert measured(resumed.history) == measured(whole.history)
     for name in (LAST_CHECKPOINT, BEST_MODEL):
@@ -169,9 +167,7 @@ def test_best_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The best model file is of the objective's best epoch, and of equals the first."""
-    answers = iter(
-        [Scores(loss=2.0, accuracy=0.1, mse=0.1), Scores(1.0, 0.2, 0.2), Scores(1.0, 0.3, 0.2)]
-    )
+    answers = iter([Scores(loss=2.0, accuracy=0.1, mse=0.1), Scores(1.0, 0.2, 0.2), Scores(1.0, 0.3, 0.2)])
     monkeypatch.setattr(training, "score", lambda *_, **__: next(answers))
     after: dict[int, Tensor] = {}
 

@@ -67,6 +67,13 @@ class Parameter:
         """Whether the parameter exists where the others have the values `params`."""
         return all(params.get(name) in values for name, values in self.when.items())
 
+    @property
+    def values(self) -> list[Value]:
+        """All values of a `choice` or `int`, in order; none for a `float`, which has too many."""
+        if self.kind == "int":
+            return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+        return list(self.choices)
+
     def sample(self, generator: random.Random) -> Value:
         """Draw a value uniformly (in the logarithm, if `log`)."""
         if self.kind == "choice":

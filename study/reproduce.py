@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any, Literal
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from colournet.metrics import EpochMetrics
-from colournet.objective import Objective
 from colournet.progress import epoch_progress
 from colournet.runs import RunFolder, train_run, write_text
 from colournet.training import choose_device
@@ -68,17 +68,18 @@ def reproduce(
     config = folder.space.config(trial.params, seed=trial.seed)
     bundle = prepare(config, data_dir=data_dir, num_colours=[int(k) for k in folder.manifest["palettes"]])
     run = _fresh_run(folder, trial)
-    objective = Objective(folder.manifest["objective"]["metric"], folder.manifest["objective"]["goal"])
     with epoch_progress(trial.last_epoch, label=f"trial {trial.number}, again") as show:
 
         def on_epoch(metrics: EpochMetrics) -> Literal["stop"] | None:
             show(metrics)
             return "stop" if metrics.epoch == trial.last_epoch else None
 
-        result = train_run(config, bundle.for_run(config), run, on_epoch=on_epoch, objective=objective)
+        result = train_run(config, bundle.for_run(config), run, on_epoch=on_epoch, objective=folder.objective)
     again = [metrics.to_mapping() for metrics in result.history]
     recorded = [trial.epochs[metrics["epoch"]] for metrics in again]
-    verdict = _judge(trial, recorded, again, objective.metric, tolerance, _reasons(folder, trial, config, bundle), run)
+    verdict = _judge(
+        trial, recorded, again, folder.objective.metric, tolerance, _reasons(folder, trial, config, bundle), run
+    )
     told = {name: value for name, value in asdict(verdict).items() if name != "text"}
     write_text(run.root / "comparison.json", json.dumps(told, indent=2) + "\n")
     return verdict
@@ -95,10 +96,10 @@ def _choose(folder: StudyFolder, number: int | None) -> TrialRecord:
 
 
 def _fresh_run(folder: StudyFolder, trial: TrialRecord) -> RunFolder:
-    """The run folder of a trial's reproduction, without the configuration that would mark it as taken."""
-    run = RunFolder(folder.layout.reproductions / f"{trial.number:04d}")
-    run.config.unlink(missing_ok=True)
-    return run
+    """The run folder of a trial's reproduction, without what an earlier one left there."""
+    root = folder.layout.reproductions / f"{trial.number:04d}"
+    shutil.rmtree(root, ignore_errors=True)
+    return RunFolder(root)
 
 
 def _reasons(folder: StudyFolder, trial: TrialRecord, config: TrainConfig, bundle: DataBundle) -> tuple[str, ...]:

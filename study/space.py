@@ -42,6 +42,7 @@ _OPTION_RANGES: Mapping[str, tuple[float, float]] = {
     "percentile": (0, 100),
 }
 _SAMPLED_CHECKS = 200
+_MOST_PALETTES = 16
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,9 @@ class Space:
         return params
 
     def taken(self, name: str) -> list[Value]:
-        """All values that a `choice` or fixed field takes in this space; its default where it is neither."""
+        """All values that a field takes in this space: searched (none for a `float`), fixed, or else its default."""
         if name in self.search:
-            return list(self.search[name].choices)
+            return self.search[name].values
         return [self.fixed[name]] if name in self.fixed else [getattr(TrainConfig(), name)]
 
     def _check_comparable(self) -> None:
@@ -155,6 +156,13 @@ class Space:
             raise SpaceError(
                 f"{metric} over different numbers of colours cannot be compared",
                 hint='compare them by objective = { metric = "val_mse", goal = "minimize" }',
+            )
+
+        palettes = self.search.get("num_colours")
+        if palettes is not None and len(palettes.values) > _MOST_PALETTES:
+            raise SpaceError(
+                f"num_colours takes {len(palettes.values)} values, and each needs a palette of its own",
+                hint=f"name up to {_MOST_PALETTES} by choices, or use a step",
             )
 
     def _check_combinations(self) -> None:

@@ -118,6 +118,11 @@ class StudyFolder:
         floors = self.manifest.get("floors", {})
         return {int(colours): scores["grey_table"][key] for colours, scores in floors.items()}
 
+    def discard_if_empty(self) -> None:
+        """Delete the folder if not a single event was recorded in it."""
+        if self.layout.events.stat().st_size == 0:
+            shutil.rmtree(self.layout.root)
+
     @contextmanager
     def write(self) -> Iterator[RecordWriter]:
         """Hold the study's lock and append to its record. Raises `LockedError` while another driver does."""

@@ -73,6 +73,7 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
     lines = [
         f"{folder.name}: {told['state']}, {len(record.trials)} of {told['target']} trials asked",
         f"  trials     {counts}",
+        *_data_lines(folder),
         f"  objective  {objective['metric']}, {objective['goal']}, of a trial's best epoch",
         f"  trained    {told['epochs_trained']} epochs, {duration(_seconds(record))} of workers' time",
     ]
@@ -135,6 +136,18 @@ def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
         for epoch, event in sorted(trial.epochs.items())
     ]
     return "\n".join([*lines, "", table(header, rows, right=range(5))])
+
+
+def _data_lines(folder: StudyFolder) -> list[str]:
+    """What the numbers were measured on, as far as the manifest tells."""
+    data = folder.manifest.get("data", {})
+    if "dataset" not in data:
+        return []
+    measured = "the test images, as the assignment does" if data["protocol"] == "handout" else "split off by seed"
+    return [
+        f"  data       {data['dataset']}, {data['category']}: {data['train_images']} images to train on, "
+        f"{data['validation_images']} to validate, {measured}"
+    ]
 
 
 def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:

@@ -38,7 +38,7 @@ def launch(
 ) -> StudyFolder:
     """Begin the study of `space` and run it to its end.
 
-    Nothing is left behind if the data or the name are wrong. Raises `InterruptedStudyError` or `TerminatedStudyError` on
+    Nothing is left behind if the data or the name are wrong, or Ray is not to be had. Raises `InterruptedStudyError` or `TerminatedStudyError` on
     SIGINT or SIGTERM, the study then being resumable, `LaunchError` if Ray is not to be had.
     """
     name = name or space.name
@@ -47,7 +47,10 @@ def launch(
     target = trials or space.trials
     bundle = _prepare(space, data_dir)
     folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
-    return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="launched")
+    try:
+        return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="launched")
+    finally:
+        folder.discard_if_empty()
 
 
 def resume(
@@ -70,7 +73,7 @@ def resume(
     if bundle.fingerprint != recorded:
         raise StudyError(
             f"{folder.name}: the images or palettes are not those that the study began with",
-            hint="point --data-dir at the same data; study show --json NAME tells what they were",
+            hint=f"point --data-dir at the same data; {folder.layout.manifest} tells which they were",
         )
     return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="resumed")
 
@@ -114,17 +117,12 @@ def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
     base = TrainConfig.from_mapping(
         {name: value for name, value in space.fixed.items() if name not in ("model", "dilation", "extra_classes")}
     )
-    sizes = space.taken("num_colours") or _whole_numbers(space, "num_colours")
+    sizes = space.taken("num_colours")
     base = base.replace(num_colours=sizes[0])
     bundle = prepare(base, data_dir=data_dir, extra_classes=extras, num_colours=sizes)
-    for count in space.taken("train_images") or _whole_numbers(space, "train_images")[-1:]:
-        bundle.for_run(base.replace(train_images=count))
+    for count in space.taken("train_images"):
+        bundle.for_run(base.replace(train_images=count))  # raises if there are fewer
     return bundle
-
-
-def _whole_numbers(space: Space, name: str) -> list[int]:
-    parameter = space.search[name]
-    return list(range(int(parameter.low), int(parameter.high) + 1, int(parameter.step or 1)))
 
 
 def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any]:

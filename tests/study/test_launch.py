@@ -24,7 +24,7 @@ from study.store import StudyFolder
 from tests.conftest import Start
 from tests.study.helpers import SPACE
 
-LONG = SPACE.replace("low = 2\nhigh = 4", "low = 40\nhigh = 60").replace("trials = 4", "trials = 2")
+LONG = SPACE.replace("low = 2\nhigh = 4", "low = 25\nhigh = 30").replace("trials = 4", "trials = 2")
 
 
 def read_events(folder: StudyFolder) -> list[Any]:

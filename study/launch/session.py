@@ -38,8 +38,8 @@ def launch(
 ) -> StudyFolder:
     """Begin the study of `space` and run it to its end.
 
-    Nothing is left behind if the data or the name are wrong, or Ray is not to be had. Raises `InterruptedStudyError` or `TerminatedStudyError` on
-    SIGINT or SIGTERM, the study then being resumable, `LaunchError` if Ray is not to be had.
+    Nothing is left behind if the data or the name are wrong, or Ray is not to be had (`LaunchError`). Raises
+    `InterruptedStudyError` or `TerminatedStudyError` on SIGINT or SIGTERM, the study then being resumable.
     """
     name = name or space.name
     if (results / name).exists():

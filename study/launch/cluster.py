@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is ours; Tune's result files would be a second one
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,28 @@ def connected(resources: Resources) -> Iterator[int]:
             cpus = resources.cpus or os.cpu_count() or 1
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
+            _check_reachable(resources.address)
             ray.init(address=resources.address, **options)
-    except (ConnectionError, TimeoutError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
-            f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? see ray status"
+            f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? ray status tells"
         ) from error
     try:
         yield _capacity(ray.cluster_resources(), resources)  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError within seconds if nobody listens at HOST:PORT, where Ray would go on asking for ever."""
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdecimal():
+        raise ValueError("an address is `auto` or HOST:PORT")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
+        pass
 
 
 def _capacity(available: dict[str, float], resources: Resources) -> int:

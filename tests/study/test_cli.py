@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import socket
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,16 @@ def test_a_pickle_that_runs_code_leaves_nothing(tmp_path: Path) -> None:
 
     assert "data_batch_1" in launch(tmp_path, "--data-dir", str(tmp_path / "data")).message
     assert not (tmp_path / "attacked").exists()
+
+
+def test_an_unreachable_cluster_leaves_nothing(tmp_path: Path) -> None:
+    """An address where nobody listens is told at once, not waited for."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+
+        assert f"cannot connect to {address}" in launch(tmp_path, "--address", address).message
 
 
 def test_a_name_that_is_taken_is_told(tmp_path: Path, one_trial: StudyFolder) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from io import StringIO
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from colournet import checkpoints, pictures
+from colournet import checkpoints, files, pictures
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -118,7 +116,7 @@ def train_run(
     if resume_from is not None:  # before anything is written
         check_resumable(config, *checkpoints.read_run(resume_from), source=resume_from)
     folder.make()
-    write_text(folder.config, config.to_toml())
+    files.write_text(folder.config, config.to_toml())
     result = train(
         config,
         data,
@@ -127,9 +125,9 @@ def train_run(
         checkpoint_dir=folder.checkpoints,
         objective=objective,
     )
-    _copy(folder.best_model, folder.model)
-    write_text(folder.history, history_csv(result.history))
-    write_text(folder.metrics, json.dumps(_summary(result), indent=2) + "\n")
+    files.copy(folder.best_model, folder.model)
+    files.write_text(folder.history, history_csv(result.history))
+    files.write_text(folder.metrics, json.dumps(_summary(result), indent=2) + "\n")
     save_samples(folder.samples, checkpoints.load_model(folder.model), data.validation_images)
     loss_name = "mean squared error" if config.is_regression else "cross-entropy (nats a pixel)"
     pictures.save_curves(folder.curves, result.history, loss_name=loss_name)
@@ -139,7 +137,11 @@ def train_run(
 def save_samples(path: Path, model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> None:
     """Write a picture of the first images: the grey that the model sees, the truth, and its colouring."""
     chosen = images[:_SAMPLES]
-    rows = {"grey input": pictures.grey_copy(chosen), "truth": chosen, model.config.model: colourize(model, chosen)}
+    rows = {
+        "grey input": pictures.grey_copy(chosen),
+        "truth": chosen,
+        model.config.model: colourize(model, chosen),
+    }
     pictures.save_samples(path, rows)
 
 
@@ -156,20 +158,6 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all."""
-    scratch = target.with_name(target.name + ".part")
-    shutil.copyfile(source, scratch)
-    os.replace(scratch, target)
 
 
 def _summary(result: TrainResult) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """One driver writes a study: a lock file that names its owner, and a test whether that owner lives.
 
-The file is made with an exclusive create, which is atomic on network file systems too. An owner on this machine is alive
-if its process is; one elsewhere is taken to be alive while it renews the file's time.
+The file gets its name by a hard link, which is atomic on network file systems too and never shows a half-written file.
+An owner on this machine is alive if its process is; one elsewhere is taken to be alive while it renews the file's time.
 """
 
 from __future__ import annotations
@@ -39,50 +39,68 @@ class Owner:
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
     """Hold the lock while the block runs. Raises `LockedError`, naming the owner, while another process does."""
-    _acquire(path)
+    pid = os.getpid()
+    mine = json.dumps(asdict(Owner(socket.gethostname(), pid, _process_started(pid)))).encode()
+    _acquire(path, mine)
     stop = threading.Event()
-    beat = threading.Thread(target=_renew, args=(path, stop), name="lock-heartbeat", daemon=True)
+    beat = threading.Thread(target=_renew, args=(path, mine, stop), name="lock-heartbeat", daemon=True)
     beat.start()
     try:
         yield
     finally:
         stop.set()
         beat.join()
-        path.unlink(missing_ok=True)
+        if _read(path) == mine:
+            path.unlink(missing_ok=True)
 
 
 def living_owner(path: Path) -> Owner | None:
     """Who holds the lock, or None if nobody does or its owner is dead."""
     try:
-        owner = Owner(**json.loads(path.read_text(encoding="utf-8")))
+        owner = Owner(**json.loads(path.read_bytes()))
         age_seconds = time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, TypeError):
-        return None  # made and not yet written by a process that died in between
+        return None
     if owner.is_here:
         return owner if owner.started == _process_started(owner.pid) and _exists(owner.pid) else None
     return owner if age_seconds < STALE_SECONDS else None
 
 
-def _acquire(path: Path) -> None:
-    pid = os.getpid()
-    text = json.dumps(asdict(Owner(socket.gethostname(), pid, _process_started(pid))))
-    scratch = path.with_name(f"{path.name}.{socket.gethostname()}.{pid}")
-    scratch.write_text(text, encoding="utf-8")
+def _acquire(path: Path, mine: bytes) -> None:
+    scratch = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}")
+    scratch.write_bytes(mine)
     try:
         for _ in range(2):
             try:
-                os.link(scratch, path)  # fails if it exists; the name never stands for a half-written file
+                os.link(scratch, path)
                 return
             except FileExistsError:
                 owner = living_owner(path)
                 if owner is not None:
                     raise _held(path, owner) from None
-                path.unlink(missing_ok=True)
+                _bury(path)
         raise LockedError(f"{path}: another driver took the lock this moment", hint="try again")
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _bury(path: Path) -> None:
+    """Take a dead owner's lock away; put it back if meanwhile another process has taken it over."""
+    grave = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.dead")
+    try:
+        path.rename(grave)  # of several processes one succeeds
+    except FileNotFoundError:
+        return
+    if living_owner(grave) is not None:
+        grave.rename(path)
+    grave.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _held(path: Path, owner: Owner) -> LockedError:
@@ -92,12 +110,9 @@ def _held(path: Path, owner: Owner) -> LockedError:
     )
 
 
-def _renew(path: Path, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT_SECONDS):
-        try:
-            os.utime(path)
-        except OSError:
-            return  # the folder was taken away under us; the writer will notice
+def _renew(path: Path, mine: bytes, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_SECONDS) and _read(path) == mine:
+        os.utime(path)
 
 
 def _exists(pid: int) -> bool:

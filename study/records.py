@@ -195,6 +195,11 @@ def check_fields(event: Event) -> None:
         raise RecordError(f"event {kind!r} names no trial")
 
 
+def has_diverged(epoch: Event, metric: str) -> bool:
+    """Whether a loss of an `epoch` event, or its objective, is not a finite number."""
+    return any(epoch[name] is None for name in ("train_loss", "val_loss", metric))
+
+
 def best_first(trials: Iterable[TrialRecord], *, goal: str) -> Iterator[TrialRecord]:
     """The completed trials from the best value to the worst; of equals, the one with the lower number."""
     completed = [trial for trial in trials if trial.state == "completed" and trial.value is not None]

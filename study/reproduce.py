@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from colournet import files
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from colournet.metrics import EpochMetrics
 from colournet.progress import epoch_progress
-from colournet.runs import RunFolder, train_run, write_text
+from colournet.runs import RunFolder, train_run
 from colournet.training import choose_device
 from study import provenance
 from study.errors import StudyError
@@ -81,7 +82,7 @@ def reproduce(
         trial, recorded, again, folder.objective.metric, tolerance, _reasons(folder, trial, config, bundle), run
     )
     told = {name: value for name, value in asdict(verdict).items() if name != "text"}
-    write_text(run.root / "comparison.json", json.dumps(told, indent=2) + "\n")
+    files.write_text(run.root / "comparison.json", json.dumps(told, indent=2) + "\n")
     return verdict
 
 

@@ -36,10 +36,8 @@ class StudyFolder:
     @classmethod
     def create(cls, results: Path, name: str, *, space_text: str, manifest: dict[str, Any]) -> StudyFolder:
         """Make the folder of a new study: all of it or nothing. Raises `StudyError` if the name is taken."""
-        root = results / check_name(name)
-        if root.exists():
-            raise _taken(root)
-        results.mkdir(parents=True, exist_ok=True)
+        cls.check_free(results, name)
+        root = results / name
         scratch = StudyLayout(Path(tempfile.mkdtemp(prefix=f".{name}-", dir=results)))
         try:
             scratch.root.chmod(0o755)
@@ -53,6 +51,26 @@ class StudyFolder:
         finally:
             shutil.rmtree(scratch.root, ignore_errors=True)
         return cls(root)
+
+    @staticmethod
+    def check_free(results: Path, name: str) -> None:
+        """Raise `StudyError` if there can be no new study of this name: it is taken, or no folder's name.
+
+        What a driver left that died before its first event does not count, and is cleared away.
+        """
+        root = results / check_name(name)
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(
+                f"{results}: cannot be made a folder: {error.strerror}", hint="give another --results"
+            ) from error
+        if root.exists() and StudyLayout(root).manifest.is_file():
+            folder = StudyFolder(root)
+            if folder.driver is None:
+                folder.discard_if_empty()
+        if root.exists():
+            raise _taken(root)
 
     @classmethod
     def open(cls, results: Path, name: str) -> StudyFolder:
@@ -120,7 +138,8 @@ class StudyFolder:
 
     def discard_if_empty(self) -> None:
         """Delete the folder if not a single event was recorded in it."""
-        if self.layout.events.stat().st_size == 0:
+        events = self.layout.events
+        if events.is_file() and events.stat().st_size == 0:
             shutil.rmtree(self.layout.root)
 
     @contextmanager

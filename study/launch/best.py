@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from pathlib import Path
+from typing import Any
 
-from study.records import TrialRecord
+from colournet import files
+from study.errors import LaunchError
+from study.records import StudyRecord, TrialRecord
 from study.store import StudyFolder
 
 _NOT_METRICS = ("event", "time", "trial", "attempt", "filled_in")
 
 
-def publish(folder: StudyFolder, trial: TrialRecord) -> None:
-    """Copy a completed trial's model, configuration and samples to `best/`, and say there whose they are."""
+def refresh(folder: StudyFolder, record: StudyRecord) -> None:
+    """Make `best/` that of the record's best trial, if it is not.
+
+    `metrics.json` is taken away first and comes back last, so where it is, the other files belong to the trial that it
+    names. Raises `LaunchError` if the trial's files are not where the driver can read them.
+    """
+    trial = folder.best(record)
+    if trial is None or _published(folder) == trial.number:
+        return
     assert trial.checkpoint is not None
-    assert trial.best_epoch is not None
     source, target = folder.layout.trial(trial.number), folder.layout.best
     target.root.mkdir(exist_ok=True)
-    _copy(folder.layout.root / trial.checkpoint, target.model)
-    _copy(source.config, target.config)
-    _copy(source.samples, target.samples)
-    told = {
+    target.metrics.unlink(missing_ok=True)
+    try:
+        files.copy(folder.layout.root / trial.checkpoint, target.model)
+        files.copy(source.config, target.config)
+        files.copy(source.samples, target.samples)
+    except FileNotFoundError as error:
+        raise LaunchError(
+            f"{error.filename}: the best trial's worker left no such file here",
+            hint="the results folder must be on storage that all nodes share; put --results there",
+        ) from error
+    files.write_text(target.metrics, json.dumps(_told(folder, trial), indent=2) + "\n")
+
+
+def _told(folder: StudyFolder, trial: TrialRecord) -> dict[str, Any]:
+    assert trial.best_epoch is not None
+    epoch = trial.epochs[trial.best_epoch]
+    return {
         "study": folder.name,
         "trial": trial.number,
         "objective": folder.manifest["objective"],
         "value": trial.value,
         "epoch": trial.best_epoch,
-        "metrics": {name: value for name, value in trial.epochs[trial.best_epoch].items() if name not in _NOT_METRICS},
+        "metrics": {name: value for name, value in epoch.items() if name not in _NOT_METRICS},
     }
-    scratch = target.metrics.with_suffix(".part")
-    scratch.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    os.replace(scratch, target.metrics)
 
 
-def _copy(source: Path, target: Path) -> None:
-    scratch = target.with_name(target.name + ".part")
-    shutil.copyfile(source, scratch)
-    os.replace(scratch, target)
+def _published(folder: StudyFolder) -> int | None:
+    """The trial whose files `best/` holds, or None if it holds none, or not all."""
+    try:
+        return int(json.loads(folder.layout.best.metrics.read_bytes())["trial"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -35,6 +35,12 @@ class Resources:
     address: str | None = None
     """`auto` or HOST:PORT of a running cluster; by default a local Ray is started."""
 
+    def __post_init__(self) -> None:
+        if not self.cpus_per_trial and not self.gpus_per_trial:
+            raise LaunchError(
+                "a trial must take something: both CPUs and GPUs per trial are 0", hint="see --cpus-per-trial"
+            )
+
     @property
     def per_trial(self) -> dict[str, float]:
         """The request of one trial, in Ray's words."""
@@ -64,7 +70,8 @@ def connected(resources: Resources) -> Iterator[int]:
             f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? ray status tells"
         ) from error
     try:
-        yield _capacity(ray.cluster_resources(), resources)  # type: ignore[no-untyped-call]
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        yield _capacity([node["Resources"] for node in nodes if node["Alive"]], resources)
     finally:
         ray.shutdown()
 
@@ -80,17 +87,16 @@ def _check_reachable(address: str) -> None:
         pass
 
 
-def _capacity(available: dict[str, float], resources: Resources) -> int:
+def _capacity(nodes: list[dict[str, float]], resources: Resources) -> int:
+    """How many trials fit at once, each on one node. Raises `LaunchError` if not one does."""
     wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    fits = [int(available.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items() if amount > 0]
-    capacity = min(fits, default=1)
+    asked = {name: amount for name, amount in wanted.items() if amount > 0}
+    capacity = sum(min(int(node.get(name, 0.0) / amount + 1e-9) for name, amount in asked.items()) for node in nodes)
     if capacity < 1:
-        lacking = ", ".join(
-            f"{amount:g} {name}" for name, amount in wanted.items() if available.get(name, 0.0) < amount
-        )
+        request = " and ".join(f"{amount:g} {name}" for name, amount in asked.items())
+        largest = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}" for name in wanted)
         raise LaunchError(
-            f"no trial fits: it asks for {lacking}, the cluster has "
-            + ", ".join(f"{available.get(name, 0.0):g} {name}" for name in wanted),
+            f"no trial fits: each asks for {request}, no node has more than {largest}",
             hint="lower --cpus-per-trial or --gpus-per-trial",
         )
     return capacity

@@ -59,7 +59,7 @@ class Display:
         """Take note of an event that was just recorded."""
         if self._live is None and event["event"] in ENDED:
             trial = self._record.trials[event["trial"]]
-            self._console.print(self._line(trial), highlight=False, soft_wrap=True)
+            self._console.print(self._line(trial), highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, trial: TrialRecord) -> str:
         ended = sum(self._record.count(state) for state in ENDED)
@@ -68,7 +68,7 @@ class Display:
         )
         best = self._folder.best(self._record)
         leader = f"; best: trial {best.number}, {best.value:.4f}" if best and best.value is not None else ""
-        return f"[{ended}/{self._target}] trial {trial.number} {trial.state}: {outcome}{leader}".replace("[", "\\[", 1)
+        return f"[{ended}/{self._target}] trial {trial.number} {trial.state}: {outcome}{leader}"
 
     def _render(self) -> RenderableType:
         # The driver's thread may add a trial or an epoch while this one reads: work on copies.

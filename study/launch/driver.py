@@ -12,7 +12,7 @@ from typing import Any
 from study.launch import best
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer
-from study.records import Event, StudyRecord
+from study.records import Event, StudyRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
 
 
@@ -29,6 +29,7 @@ class Driver:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.space = folder.space
+        self._metric = self.space.objective.metric
         self._folder = folder
         self._writer = writer
         self._optimizer = optimizer
@@ -54,8 +55,14 @@ class Driver:
         """Whether there is nothing more to hand out."""
         return self.stopping or (not self._waiting and len(self.record.trials) >= self._target)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for has ended."""
+        return not self._waiting and not self._live and len(self.record.trials) >= self._target
+
     def next_task(self) -> Task | None:
         """The next trial, interrupted ones first; None if there is none."""
+        self._prune_condemned()
         if self.is_done:
             return None
         number = self._waiting.popleft() if self._waiting else self._ask()
@@ -104,6 +111,13 @@ class Driver:
         self._append("asked", number, params=params, seed=self.space.trial_seed(number))
         return number
 
+    def _prune_condemned(self) -> None:
+        """End trials that were to be pruned when their driver died between the epoch and the verdict."""
+        for number in [number for number in self._waiting if self._optimizer.is_condemned(number)]:
+            if self.record.trials[number].last_epoch < self._epochs_asked(number):
+                self._waiting.remove(number)
+                self._prune(number, self.record.trials[number].attempt)
+
     def _fill_in(self, number: int, attempt: int, history: list[dict[str, Any]]) -> Answer:
         """Record epochs that a checkpoint knows and the record missed, because the driver died before the worker."""
         known = self.record.trials[number].epochs
@@ -116,19 +130,20 @@ class Driver:
 
     def _receive_epoch(self, number: int, fields: dict[str, Any]) -> Answer:
         self._append("epoch", number, **fields)
-        epoch, value = fields["epoch"], fields[self.space.objective.metric]
-        if value is None or fields["train_loss"] is None or fields["val_loss"] is None:
+        epoch = fields["epoch"]
+        if has_diverged(fields, self._metric):
             message = f"the loss of epoch {epoch} is not finite"
             self._end(number, "failed", attempt=fields["attempt"], reason="diverged", message=message)
             return "stop"
-        should_prune = self._optimizer.report(number, epoch, value)
+        should_prune = self._optimizer.report(number, epoch, fields[self._metric])
         if should_prune and epoch < self._epochs_asked(number):
-            best_epoch = self._best_epoch(number)
-            self._end(
-                number, "pruned", attempt=fields["attempt"], value=best_epoch[self._metric], epoch=best_epoch["epoch"]
-            )
+            self._prune(number, fields["attempt"])
             return "stop"
         return "continue"
+
+    def _prune(self, number: int, attempt: int) -> None:
+        best_epoch = self._best_epoch(number)
+        self._end(number, "pruned", attempt=attempt, value=best_epoch[self._metric], epoch=best_epoch["epoch"])
 
     def _complete(self, number: int, attempt: int) -> None:
         best_epoch = self._best_epoch(number)
@@ -141,12 +156,10 @@ class Driver:
             epoch=best_epoch["epoch"],
             checkpoint=checkpoint.relative_to(self._folder.layout.root).as_posix(),
         )
-        leader = self._folder.best(self.record)
-        if leader is not None and leader.number == number:
-            best.publish(self._folder, leader)
+        best.refresh(self._folder, self.record)
 
     def _end(self, number: int, kind: str, **fields: Any) -> None:
-        self._append(kind, number, **fields)
+        event = self._writer.append(kind, number, **fields)
         self._live.discard(number)
         if kind == "completed":
             self._optimizer.complete(number, fields["value"])
@@ -154,15 +167,14 @@ class Driver:
             self._optimizer.prune(number)
         else:
             self._optimizer.fail(number)
+        self._notify(event)
 
     def _append(self, kind: str, number: int | None, /, **fields: Any) -> None:
-        event = self._writer.append(kind, number, **fields)
+        self._notify(self._writer.append(kind, number, **fields))
+
+    def _notify(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
-
-    @property
-    def _metric(self) -> str:
-        return self.space.objective.metric
 
     def _epochs_asked(self, number: int) -> int:
         return self.space.config(self.record.trials[number].params).epochs

@@ -21,7 +21,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from study.parameters import Parameter, Value
-from study.records import Event, StudyRecord
+from study.records import Event, StudyRecord, has_diverged
 from study.space import Space
 
 Choice = str | int | float | bool
@@ -35,6 +35,8 @@ class Optimizer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
         self._trials: dict[int, optuna.Trial] = {}
+        self._reported: dict[int, set[int]] = {}
+        self._condemned: set[int] = set()
         self.study = optuna.create_study(
             study_name=space.name,  # hyperband assigns brackets by it
             direction=optuna.study.StudyDirection[space.objective.goal.upper()],
@@ -57,27 +59,35 @@ class Optimizer:
         for name, parameter in self._space.search.items():
             if parameter.is_active(params):
                 params[name] = decode(parameter, _suggest(trial, parameter))
-        self._trials[trial.number] = trial
+        self._begin(trial)
         return trial.number, params
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell a trial's value after an epoch; answer whether it should be pruned. A repeated epoch is not told again."""
         trial = self._trials[number]
-        if epoch not in self.study.trials[number].intermediate_values:
+        if epoch not in self._reported[number]:
+            self._reported[number].add(epoch)
             trial.report(value, epoch)
-        return trial.should_prune()
+        self._condemned.discard(number)
+        if trial.should_prune():
+            self._condemned.add(number)
+        return number in self._condemned
+
+    def is_condemned(self, number: int) -> bool:
+        """Whether the latest report of an unfinished trial was answered by pruning it."""
+        return number in self._condemned
 
     def complete(self, number: int, value: float) -> None:
         """End a trial with its value."""
-        self.study.tell(self._trials.pop(number), value)
+        self.study.tell(self._finish(number), value)
 
     def prune(self, number: int) -> None:
         """End a trial early; Optuna takes its last reported value."""
-        self.study.tell(self._trials.pop(number), state=TrialState.PRUNED)
+        self.study.tell(self._finish(number), state=TrialState.PRUNED)
 
     def fail(self, number: int) -> None:
         """End a trial without a value."""
-        self.study.tell(self._trials.pop(number), state=TrialState.FAIL)
+        self.study.tell(self._finish(number), state=TrialState.FAIL)
 
     def replay(self, event: Event) -> None:
         """Do again what was done when the event was recorded."""
@@ -85,9 +95,8 @@ class Optimizer:
         if kind == "asked":
             self._add_running(event["trial"], event["params"])
         elif kind == "epoch":
-            value = event[self._space.objective.metric]
-            if value is not None:
-                self.report(event["trial"], event["epoch"], value)
+            if not has_diverged(event, self._space.objective.metric):
+                self.report(event["trial"], event["epoch"], event[self._space.objective.metric])
         elif kind == "completed":
             self.complete(event["trial"], event["value"])
         elif kind == "pruned":
@@ -103,8 +112,18 @@ class Optimizer:
             distributions={name: distribution(parameter) for name, parameter in parameters.items()},
         )
         self.study.add_trial(frozen)
-        trial_id = self.study.trials[-1]._trial_id
-        self._trials[number] = optuna.Trial(self.study, trial_id)
+        storage = self.study._storage  # the public way copies every trial of the study
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        self._begin(optuna.Trial(self.study, trial_id))
+
+    def _begin(self, trial: optuna.Trial) -> None:
+        self._trials[trial.number] = trial
+        self._reported[trial.number] = set()
+
+    def _finish(self, number: int) -> optuna.Trial:
+        del self._reported[number]
+        self._condemned.discard(number)
+        return self._trials.pop(number)
 
 
 def encode(parameter: Parameter, value: Value) -> Choice:
@@ -168,7 +187,7 @@ def _pruner(space: Space) -> optuna.pruners.BasePruner:
         ),
         "hyperband": lambda: optuna.pruners.HyperbandPruner(
             min_resource=options["min_epochs"],
-            max_resource=_most_epochs(space),
+            max_resource=max(space.taken("epochs")),
             reduction_factor=options["reduction_factor"],
         ),
         "median": lambda: optuna.pruners.MedianPruner(
@@ -181,10 +200,3 @@ def _pruner(space: Space) -> optuna.pruners.BasePruner:
         ),
     }
     return make[space.pruner.kind]()
-
-
-def _most_epochs(space: Space) -> int:
-    parameter = space.search.get("epochs")
-    if parameter is None:
-        return int(space.taken("epochs")[0])
-    return int(max(parameter.choices) if parameter.kind == "choice" else parameter.high)

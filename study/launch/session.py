@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from study import provenance
 from study.errors import InterruptedStudyError, LaunchError, StudyError, TerminatedStudyError
+from study.launch import best
 from study.launch.cluster import Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -42,8 +43,7 @@ def launch(
     `InterruptedStudyError` or `TerminatedStudyError` on SIGINT or SIGTERM, the study then being resumable.
     """
     name = name or space.name
-    if (results / name).exists():
-        StudyFolder.create(results, name, space_text="", manifest={})  # refuses, before the data are loaded
+    StudyFolder.check_free(results, name)  # before the data are loaded, or even downloaded
     target = trials or space.trials
     bundle = _prepare(space, data_dir)
     folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
@@ -62,10 +62,16 @@ def resume(
 ) -> StudyFolder:
     """Finish a study that stopped for any reason, or extend it to `trials` in all. Nothing happens if nothing is left.
 
-    Raises as `launch`, and `StudyError` if the data are not those that the study began with.
+    Raises as `launch`, and `StudyError` if more trials were asked than `trials`, or if the data are not those that the
+    study began with.
     """
     record = folder.read()
-    target = max(trials or 0, record.target or folder.manifest["trials"])
+    target = trials or record.target or folder.manifest["trials"]
+    if target < len(record.trials):
+        raise StudyError(
+            f"{folder.name}: {len(record.trials)} trials were asked already, got --trials {target}",
+            hint=f"leave --trials out, or name at least {len(record.trials)}",
+        )
     if folder.driver is None and not record.unfinished and len(record.trials) >= target:
         return folder
     bundle = _prepare(folder.space, data_dir)
@@ -79,7 +85,7 @@ def resume(
 
 
 def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Resources, kind: str) -> StudyFolder:
-    with folder.write() as writer, captured(folder.layout.log) as console, _stopping() as stop:
+    with folder.write() as writer, captured(folder.layout.log) as console, _stopping(folder.name) as stop:
         optimizer = _rebuild(folder, writer)
         with (
             Display(folder, writer.record, trials=trials, console=console) as display,
@@ -90,17 +96,16 @@ def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Res
             stop.listen()
             display.workers = capacity
             writer.append(kind, trials=trials, host=socket.gethostname(), pid=os.getpid(), workers=capacity)
+            best.refresh(folder, writer.record)
             driver = Driver(folder, writer, optimizer, trials=trials, on_event=display.tell)
             stop.driver = driver
-            reason = "failed"
             try:
-                if stop.number is None:
-                    tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
-                reason = stop.reason or ("finished" if driver.is_done and not driver.live else "failed")
+                tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
             finally:
+                reason = "finished" if driver.is_complete else stop.reason or "failed"
                 driver.close(reason)
-    if stop.error:
-        raise stop.error(f"{folder.name}: stopped", hint=f"study resume {folder.name} goes on with it")
+    if reason != "finished" and stop.error is not None:
+        raise stop.error
     if reason == "failed":
         raise LaunchError(f"{folder.name}: Ray Tune gave up", hint=f"see {folder.layout.log}")
     return folder
@@ -158,22 +163,14 @@ def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any
 
 @dataclass
 class _Stop:
-    """Which signal asked the study to stop, if any."""
+    """Whether a signal asked the study to stop, and what to do then."""
 
-    number: signal.Signals | None = None
+    study: str
     driver: Driver | None = None
-    _previous: dict[signal.Signals, Any] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str | None:
-        """The reason to record, or None."""
-        return {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[self.number] if self.number else None
-
-    @property
-    def error(self) -> type[StudyError] | None:
-        """The error to end with, or None."""
-        by_signal = {signal.SIGINT: InterruptedStudyError, signal.SIGTERM: TerminatedStudyError}
-        return by_signal[self.number] if self.number else None
+    reason: str | None = None
+    """The reason to record, or None while nothing has asked."""
+    error: StudyError | None = None
+    """The error to end with, likewise."""
 
     def listen(self) -> None:
         """Take SIGINT and SIGTERM, in a main thread; to be done again once Ray is up, which takes SIGTERM for itself."""
@@ -182,17 +179,22 @@ class _Stop:
             signal.signal(signal.SIGTERM, self.receive)
 
     def receive(self, number: int, _: object) -> None:
-        """Note the signal, hand out nothing more, and stop Tune, which ends its loop on SIGUSR1."""
-        self.number = signal.Signals(number)
-        if self.driver is not None:
-            self.driver.stopping = True
-            signal.raise_signal(signal.SIGUSR1)
+        """Hand out nothing more and stop Tune, which ends its loop on SIGUSR1; before there is a driver, end at once."""
+        hint = f"study resume {self.study} goes on with it"
+        if number == signal.SIGINT:
+            self.reason, self.error = "interrupted", InterruptedStudyError(f"{self.study}: interrupted", hint=hint)
+        else:
+            self.reason, self.error = "terminated", TerminatedStudyError(f"{self.study}: terminated", hint=hint)
+        if self.driver is None:
+            raise self.error
+        self.driver.stopping = True
+        signal.raise_signal(signal.SIGUSR1)
 
 
 @contextmanager
-def _stopping() -> Iterator[_Stop]:
+def _stopping(study: str) -> Iterator[_Stop]:
     """Turn SIGINT and SIGTERM into an orderly end while the block runs (in a main thread)."""
-    stop = _Stop()
+    stop = _Stop(study)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -26,7 +26,7 @@ _LOST_RETRIES = 3  # workers of one trial that may be lost before the trial is g
 
 
 def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capacity: int) -> None:
-    """Run the driver's trials to the end, or until the process is told to stop (SIGINT)."""
+    """Run the driver's trials to the end, or until the process gets SIGUSR1, Tune's own sign to stop."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), per_trial)
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:

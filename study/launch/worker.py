@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import socket
 import traceback
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from colournet import checkpoints
+from colournet import checkpoints, files
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.metrics import EpochMetrics
 from colournet.models import count_parameters
 from colournet.objective import Objective
-from colournet.runs import save_samples, write_text
+from colournet.runs import save_samples
 from colournet.training import choose_device, train
 from study.launch.messages import Task, Tell
 from study.layout import TrialLayout
@@ -29,34 +29,30 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
 
     Whatever goes wrong in training is told as `failed`, with the traceback in the trial's log; the worker lives on.
     """
-    layout = TrialLayout(Path(task.folder))
-    attempt = _claim_attempt(layout)
+    layout, attempt = TrialLayout(Path(task.folder)), 0
     try:
+        attempt = _claim_attempt(layout)
         config = TrainConfig.from_mapping(task.config)
-        write_text(layout.config, config.to_toml())
-        resumed, history = _newest_checkpoint(layout, before=attempt)
+        files.write_text(layout.config, config.to_toml())
+        history = _adopt_checkpoint(layout, attempt)
         tell(_started(attempt, config, history))
-        data = bundle.for_run(config)
-        _train(task, config, data, attempt=attempt, resumed=resumed, tell=tell)
+        _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
     except DivergedError as error:
         tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
     except Exception as error:  # noqa: BLE001 (the boundary of a trial: any error is the trial's, told and logged)
-        _log(layout, attempt)
+        with contextlib.suppress(OSError):  # where nothing can be written, telling must do
+            _log(layout, attempt)
         message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         tell({"event": "failed", "attempt": attempt, "reason": "error", "message": message.splitlines()[0][:500]})
 
 
-def _train(
-    task: Task, config: TrainConfig, data: TrainingData, *, attempt: int, resumed: int | None, tell: Tell
-) -> None:
+def _train(task: Task, config: TrainConfig, data: TrainingData, *, attempt: int, resume: bool, tell: Tell) -> None:
     layout = TrialLayout(Path(task.folder))
-    if resumed is not None and layout.model(resumed).exists():
-        shutil.copyfile(layout.model(resumed), layout.model(attempt))
     train(
         config,
         data,
         on_epoch=lambda metrics: tell({"event": "epoch", "attempt": attempt, **metrics.to_mapping()}),
-        resume_from=None if resumed is None else layout.checkpoint(resumed),
+        resume_from=layout.checkpoint(attempt) if resume else None,
         checkpoint_dir=layout.attempt(attempt),
         objective=Objective(task.metric, task.goal),
     )
@@ -76,17 +72,26 @@ def _claim_attempt(layout: TrialLayout) -> int:
         return attempt
 
 
-def _newest_checkpoint(layout: TrialLayout, *, before: int) -> tuple[int | None, Sequence[EpochMetrics]]:
-    """The earlier attempt whose readable checkpoint has the most epochs behind it, and those epochs."""
-    found: tuple[int | None, Sequence[EpochMetrics]] = (None, ())
-    for attempt in range(1, before):
-        try:
-            history = checkpoints.read_history(layout.checkpoint(attempt))
-        except CheckpointError:
-            continue  # the attempt ended before its first epoch
-        if len(history) > len(found[1]):
-            found = (attempt, history)
-    return found
+def _adopt_checkpoint(layout: TrialLayout, attempt: int) -> Sequence[EpochMetrics]:
+    """Copy the checkpoint with the most epochs behind it, of all earlier attempts, to this one; answer those epochs.
+
+    A copy, since a worker that outlived its driver may still write to the original.
+    """
+    earlier = max(range(1, attempt), key=lambda number: len(_history(layout, number)), default=None)
+    if earlier is None or not _history(layout, earlier):
+        return ()
+    files.copy(layout.checkpoint(earlier), layout.checkpoint(attempt))
+    if layout.model(earlier).exists():
+        files.copy(layout.model(earlier), layout.model(attempt))
+    return _history(layout, attempt)
+
+
+def _history(layout: TrialLayout, attempt: int) -> Sequence[EpochMetrics]:
+    """The epochs behind an attempt's checkpoint; none if it ended before its first epoch, or the file is damaged."""
+    try:
+        return checkpoints.read_history(layout.checkpoint(attempt))
+    except CheckpointError:
+        return ()
 
 
 def _started(attempt: int, config: TrainConfig, history: Sequence[EpochMetrics]) -> dict[str, Any]:

@@ -162,6 +162,23 @@ def test_an_unreachable_cluster_leaves_nothing(tmp_path: Path) -> None:
         assert f"cannot connect to {address}" in launch(tmp_path, "--address", address).message
 
 
+def test_a_trial_that_takes_nothing_leaves_nothing(tmp_path: Path) -> None:
+    """Zero CPUs and zero GPUs per trial are refused."""
+    (tmp_path / "space.toml").write_text(SPACE)
+
+    assert "must take something" in launch(tmp_path, "--cpus-per-trial", "0").message
+
+
+def test_results_that_cannot_be_a_folder_are_told(tmp_path: Path) -> None:
+    """A file in the place of the results folder is told before any data are loaded."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "file").touch()
+
+    result = run("launch", str(tmp_path / "space.toml"), "--results", str(tmp_path / "file"))
+
+    assert "cannot be made a folder" in error_of(result).message
+
+
 def test_a_name_that_is_taken_is_told(tmp_path: Path, one_trial: StudyFolder) -> None:
     """Launching under a name that exists leaves that study as it is and says how to go on with it."""
     (tmp_path / "space.toml").write_text(SPACE)

@@ -1,5 +1,6 @@
 """The driver, with made-up workers and no Ray: what it hands out, records and answers."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from study.launch import best
+from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer
 from study.records import parse
@@ -151,6 +154,57 @@ def test_epochs_that_the_record_missed_are_filled_in(tmp_path: Path) -> None:
 
     told = [(event["epoch"], event.get("filled_in")) for event in events(folder) if event["event"] == "epoch"]
     assert told == [(1, None), (2, True)]
+
+
+def test_a_verdict_that_was_not_recorded_is_made_good(tmp_path: Path) -> None:
+    """If the driver died between an epoch and its pruning, the next driver prunes the trial and does not train it on."""
+    folder = make_folder(tmp_path, space_text=HALVING)
+    with driving(folder) as driver:
+        for number, loss in enumerate([1.0, 1.0, 9.0]):
+            driver.next_task()
+            start(driver, number)
+            say(driver, number, "epoch", epoch(1, loss))
+        finish(driver, folder, 0, [])
+    lines = folder.layout.events.read_bytes().splitlines(keepends=True)
+    folder.layout.events.write_bytes(b"".join(line for line in lines if b'"pruned"' not in line))
+
+    with driving(folder, kind="resumed") as driver:
+        tasks = [driver.next_task(), driver.next_task()]
+
+    assert folder.read().trial(2).state == "pruned"
+    assert [task.number for task in tasks if task] == [1, 3]
+
+
+def test_best_is_made_good_after_a_death(tmp_path: Path) -> None:
+    """If the driver died between a trial's completion and its copy to `best/`, the copy is made when it is looked for."""
+    folder = make_folder(tmp_path)
+    with driving(folder) as driver:
+        for losses in ([3.0], [1.0]):
+            task = driver.next_task()
+            assert task is not None
+            start(driver, task.number)
+            finish(driver, folder, task.number, losses)
+    folder.layout.best.metrics.unlink()
+    folder.layout.best.model.write_text("of another trial")
+
+    best.refresh(folder, folder.read())
+
+    assert folder.layout.best.model.read_text() == "best.safetensors of trial 1"
+    assert '"trial": 1' in folder.layout.best.metrics.read_text()
+
+
+def test_a_message_that_looks_like_markup_is_printed_as_it_is(tmp_path: Path) -> None:
+    """Square brackets in an error's message neither vanish nor stop the study."""
+    folder, console = make_folder(tmp_path), io.StringIO()
+    with folder.write() as writer:
+        display = Display(folder, writer.record, trials=4, console=console)
+        writer.append("launched", **session())
+        driver = Driver(folder, writer, Optimizer(folder.space), trials=4, on_event=display.tell)
+        driver.next_task()
+        start(driver, 0)
+        say(driver, 0, "failed", {"attempt": 1, "reason": "error", "message": "OSError: [/dev/shm] [red]"})
+
+    assert "[1/4] trial 0 failed: OSError: [/dev/shm] [red]" in console.getvalue()
 
 
 def test_a_lost_worker_fails_its_trial_only_once(tmp_path: Path) -> None:

@@ -128,6 +128,12 @@ def test_resuming_a_finished_study_changes_nothing(finished: StudyFolder, ray_ad
     assert finished.layout.events.read_bytes() == before
 
 
+def test_fewer_trials_than_were_asked_are_refused(finished: StudyFolder) -> None:
+    """A study cannot be shortened below what was asked; the message says how many were."""
+    with pytest.raises(StudyError, match="4 trials were asked already"):
+        resume(finished, trials=2)
+
+
 def test_a_finished_study_can_be_extended(tmp_path: Path, ray_address: str) -> None:
     """Resume with more trials asks exactly the missing ones."""
     resources = Resources(address=ray_address)

@@ -9,7 +9,7 @@ import pytest
 from study.launch.optimizer import Optimizer, decode, distribution, encode
 from study.parameters import Parameter
 from study.space import Space
-from tests.study.helpers import SPACE, make_space
+from tests.study.helpers import PARAMS, SPACE, make_space
 
 LISTS = '[search.extra_classes]\nkind = "choice"\nchoices = [[], ["deer"], ["deer", "dog"]]\n'
 CONDITION = '[search.kernel_size]\nkind = "choice"\nchoices = [3, 5]\nwhen = { model = ["unet"] }\n'
@@ -29,7 +29,8 @@ def simulate(optimizer: Optimizer, events: list[dict[str, Any]], trials: int, sp
         number = generator.choice(sorted(live))
         live[number] += 1
         value = 1 / live[number] + optimizer.study.trials[number].params["learning_rate"]
-        events.append({"event": "epoch", "trial": number, "epoch": live[number], "val_loss": value})
+        losses = {"train_loss": value, "val_loss": value}
+        events.append({"event": "epoch", "trial": number, "epoch": live[number], **losses})
         should_prune = optimizer.report(number, live[number], value)
         if number % 7 == 6:
             optimizer.fail(number)
@@ -70,6 +71,34 @@ def test_a_rebuilt_study_knows_what_the_old_one_knew(pruner: str) -> None:
     assert knowledge(again) == knowledge(optimizer)
     states = {trial.state.name for trial in optimizer.study.trials}
     assert states >= ({"COMPLETE", "FAIL"} if pruner == "none" else {"COMPLETE", "FAIL", "PRUNED"})
+
+
+def test_replaying_copies_no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild never asks for copies of all trials, whose cost would grow with the square of the study."""
+    space = make_space(text=HALVING)
+    optimizer, events = Optimizer(space), list[dict[str, Any]]()
+    simulate(optimizer, events, 30, space)
+
+    def copy_all(_: optuna.Study) -> None:
+        raise AssertionError("all trials were copied")
+
+    monkeypatch.setattr(optuna.Study, "trials", property(copy_all))
+    again = Optimizer(space, asked=30)
+    for event in events:
+        again.replay(event)
+
+    assert len(again.study.get_trials(deepcopy=False)) == 30
+
+
+def test_a_loss_that_is_no_number_is_never_replayed() -> None:
+    """An epoch that ended its trial as diverged leaves nothing for the pruner, even where the objective was finite."""
+    space = make_space(text=HALVING.replace("trials = 4", 'trials = 4\nobjective = { metric = "val_accuracy" }'))
+    optimizer = Optimizer(space)
+    optimizer.replay({"event": "asked", "trial": 0, "params": PARAMS})
+    told = {"event": "epoch", "trial": 0, "epoch": 1, "train_loss": None, "val_loss": None, "val_accuracy": 0.9}
+    optimizer.replay(told)
+
+    assert optimizer.study.trials[0].intermediate_values == {}
 
 
 def test_a_pruned_trial_is_told_as_pruned() -> None:

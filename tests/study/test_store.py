@@ -35,6 +35,7 @@ def test_what_was_appended_is_read(tmp_path: Path) -> None:
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     """A second study of the same name is refused and the first one's folder is untouched."""
     folder = make_folder(tmp_path)
+    write_one_trial(folder)
     before = folder.layout.manifest.read_bytes()
 
     with pytest.raises(StudyError, match="already"):

@@ -104,6 +104,22 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, bundle: DataBundle)
     assert told[-1]["event"] == "finished"
 
 
+def test_a_new_attempt_owns_its_checkpoint(tmp_path: Path, bundle: DataBundle) -> None:
+    """What a new attempt goes on from is a copy of its own, which a worker that outlived its driver cannot change."""
+    layout = TrialLayout(tmp_path / "t")
+    run(make_task(tmp_path / "t"), bundle, stop_after=2)
+    told: list[Report] = []
+
+    def tell(report: Report) -> None:
+        told.append(report)
+        layout.checkpoint(1).write_bytes(b"written by an orphan")
+
+    worker.run_trial(make_task(tmp_path / "t"), bundle, tell)
+
+    assert [report["event"] for report in told] == ["started", "epoch", "epoch", "finished"]
+    assert [report["epoch"] for report in told if report["event"] == "epoch"] == [3, 4]
+
+
 def test_divergence_is_told_as_such(tmp_path: Path, bundle: DataBundle) -> None:
     """A loss that is no number is told as null, then the trial as diverged."""
     told = run(make_task(tmp_path / "t", learning_rate=1e30), bundle)

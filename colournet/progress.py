@@ -17,6 +17,13 @@ from colournet.training import OnEpoch
 
 _FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
 
+_DECODING_NAMES = {
+    "argmax": "likeliest colour (argmax)",
+    "mean": "expected colour (mean)",
+    "annealed": "annealed mean",
+    "rgb": "RGB as answered",
+}
+
 
 @contextmanager
 def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]:
@@ -40,7 +47,7 @@ def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]
 
 
 def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
-    """The answer of `evaluate` as a text table: the floors, then the model, and a sentence that compares them."""
+    """The answer of `evaluate` as text: a table of the floors and the model, one of its decodings, and a verdict."""
     table = Table(box=box.SIMPLE_HEAD, title=f"{scores['images']} {split} images", title_justify="left")
     for heading in ("", "cross-entropy", "accuracy", "MSE", "PSNR (dB)"):
         table.add_column(heading, justify="left" if heading == "" else "right")
@@ -48,8 +55,21 @@ def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
         table.add_row(_FLOOR_NAMES[floor], *_cells(values))
     table.add_row(name, *_cells(scores), style="bold")
     text = StringIO()
-    Console(file=text, width=88).print(table)
+    console = Console(file=text, width=88)
+    console.print(table)
+    console.print(_decoding_table(scores["decoding"]))
     return text.getvalue().rstrip() + "\n" + verdict(scores)
+
+
+def _decoding_table(decoding: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Error of each decoding, as it is and with the input's grey restored."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("decoding", "MSE", "PSNR (dB)", "MSE, grey restored", "PSNR (dB)"):
+        table.add_column(heading, justify="left" if heading == "decoding" else "right")
+    for method in (name for name in decoding if not name.endswith("_grey")):
+        errors = [cell for name in (method, f"{method}_grey") for cell in _cells(decoding[name])[2:]]
+        table.add_row(_DECODING_NAMES[method], *errors)
+    return table
 
 
 def verdict(scores: Mapping[str, Any]) -> str:

@@ -389,11 +389,13 @@ def test_course_palettes_open(number: int, handout_dir: Path) -> None:
 
 
 @pytest.mark.cifar
-@pytest.mark.parametrize(("name", "loss", "accuracy"), [("cnn", 1.597, 0.401), ("unet", 1.384, 0.475)])
+@pytest.mark.parametrize(
+    ("name", "loss", "accuracy", "gain_db"), [("cnn", 1.597, 0.401, 4.5), ("unet", 1.384, 0.475, 2.8)]
+)
 def test_course_scores(
-    name: str, loss: float, accuracy: float, handout_dir: Path, cifar_dir: Path, folder: RunFolder
+    name: str, loss: float, accuracy: float, gain_db: float, handout_dir: Path, cifar_dir: Path, folder: RunFolder
 ) -> None:
-    """Imported and evaluated, the course's networks score what was measured of them, beside their floors."""
+    """Imported and evaluated, the course's networks score what was measured of them; decoding well gains decibels."""
     palette_file = handout_dir / "colours" / "colour_kmeans24_cat7.npy"
     import_weights(handout_dir / "weights" / f"{name}_k3_f32.pkl", folder, palette_file=palette_file)
 
@@ -401,6 +403,7 @@ def test_course_scores(
     scores = json.loads(CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout)
 
     assert scores["cross_entropy"] == pytest.approx(loss, abs=0.002)
+    assert scores["decoding"]["mean_grey"]["psnr_db"] > scores["psnr_db"] + gain_db
     assert scores["accuracy"] == pytest.approx(accuracy, abs=0.001)
     assert scores["floors"]["grey_table"]["cross_entropy"] == pytest.approx(0.918, abs=0.002)
     assert scores["floors"]["grey_table"]["accuracy"] == pytest.approx(0.625, abs=0.001)

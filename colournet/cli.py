@@ -117,6 +117,32 @@ def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> Non
     )
 
 
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the NAME-colour.png files.")
+@click.option(
+    "--method",
+    type=click.Choice(["argmax", "mean", "annealed"]),
+    default="mean",
+    show_default=True,
+    help="How the network's answer becomes colour; a regression answers in colour.",
+)
+def colourize(run: Path, images: tuple[Path, ...], out: Path, method: str) -> None:
+    """Colour photos (PNG, JPEG, WebP) of any size, or folders of them, keeping their grey."""
+    from colournet.checkpoints import load_model
+    from colournet.colourize import colourize_files, plan
+    from colournet.progress import image_progress, told
+    from colournet.runs import RunFolder
+
+    model = load_model(RunFolder(run).model if run.is_dir() else run)
+    jobs = plan(images, out)
+    with image_progress(len(jobs)) as tell:
+        outcomes = colourize_files(model, jobs, method=method, on_image=tell)
+    for line in told(outcomes):
+        click.echo(line)
+
+
 @cli.command("import-handout")
 @click.argument("weights", type=click.Path(path_type=Path))
 @click.option(

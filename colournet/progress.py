@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import Any
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from colournet.colourize import Outcome
+from colournet.errors import DataError
 from colournet.metrics import EpochMetrics
 from colournet.training import OnEpoch
 
@@ -44,6 +46,30 @@ def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]
             progress.update(task, completed=metrics.epoch, last=last)
 
         yield tell
+
+
+@contextmanager
+def image_progress(count: int) -> Iterator[Callable[[Outcome], None]]:
+    """Show a bar over images while the block runs; answer the function that moves it and names what was skipped."""
+    columns = (TextColumn("colouring"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False) as progress:
+        task = progress.add_task("colouring", total=count)
+
+        def tell(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                console.print(f"skipped: {outcome.error.message}", markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        yield tell
+
+
+def told(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The files that were written, one a line. In the end raises `DataError` if any image was skipped."""
+    yield from (str(outcome.job.target) for outcome in outcomes if outcome.error is None)
+    skipped = sum(outcome.error is not None for outcome in outcomes)
+    if skipped:
+        raise DataError(f"{skipped} of {len(outcomes)} images could not be coloured", hint="each is named above")
 
 
 def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:

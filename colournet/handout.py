@@ -2,8 +2,8 @@
 
 Both are pickles, of which only tensors and arrays are read. The weights know neither their network nor their palette:
 the network is told by keys and shapes, the palette is named beside them, and both become a run folder like any other.
-The course's dilated networks have the keys and shapes of its UNet, so that only their file names tell; they were trained
-with a repeated filter rather than a dilated one and score poorly here.
+The course's dilated networks have the keys and shapes of its UNet, so that only their file names tell. They were trained
+with a filter of repeated, not spread, taps; a true dilation makes of them what they were not trained for.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from colournet.errors import DataError
 
@@ -75,9 +75,11 @@ def read_photo(path: Path) -> Photo:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             most = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
             raise DataError(f"{path}: has more than {most} million pixels, the limit of what is opened") from error
+        except UnidentifiedImageError as error:
+            raise DataError(f"{path}: not a PNG, JPEG or WebP picture") from error
         except _DAMAGE as error:
             reason = " ".join((str(error) or type(error).__name__).split())
-            raise DataError(f"{path}: damaged, or not a PNG, JPEG or WebP picture: {reason}") from error
+            raise DataError(f"{path}: damaged: {reason}") from error
     return Photo(turn(grey), None if alpha is None else turn(alpha))
 
 

@@ -227,7 +227,7 @@ def test_command(tmp_path: Path, network: Model) -> None:
     result = run("colourize", tmp_path, tmp_path / "in", tmp_path / "no.png", "--out", tmp_path / "out")
 
     assert result.stdout == f"{tmp_path / 'out' / 'good-colour.png'}\n"
-    assert f"skipped: {tmp_path / 'in' / 'bad.jpg'}: damaged, or not a PNG" in result.stderr
+    assert f"skipped: {tmp_path / 'in' / 'bad.jpg'}: not a PNG" in result.stderr
     assert f"skipped: {tmp_path / 'no.png'}: there is no such file" in result.stderr
     assert isinstance(result.exception, DataError)
     assert result.exception.exit_code == 1

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from colournet import entrypoint
-from colournet.config import TrainConfig, field_docs
+from colournet.config import MODELS, TrainConfig, field_docs
 
 _DATA_DIR = click.option(
     "--data-dir",
@@ -114,6 +114,60 @@ def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> Non
         json.dumps(scores, indent=2, allow_nan=False)
         if as_json
         else scores_table(scores, name=model.config.model, split=split)
+    )
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the NAME-colour.png files.")
+@click.option(
+    "--method",
+    type=click.Choice(["argmax", "mean", "annealed"]),
+    default="mean",
+    show_default=True,
+    help="How the network's answer becomes colour; a regression answers in colour.",
+)
+def colourize(run: Path, images: tuple[Path, ...], out: Path, method: str) -> None:
+    """Colour photos (PNG, JPEG, WebP) of any size, or folders of them, keeping their grey."""
+    from colournet.checkpoints import load_model
+    from colournet.colourize import colourize_files, plan
+    from colournet.progress import image_progress, told
+    from colournet.runs import RunFolder
+
+    model = load_model(RunFolder(run).model if run.is_dir() else run)
+    jobs = plan(images, out)
+    with image_progress(len(jobs)) as tell:
+        outcomes = colourize_files(model, jobs, method=method, on_image=tell)
+    for line in told(outcomes):
+        click.echo(line)
+
+
+@cli.command("import-handout")
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option(
+    "--palette",
+    type=click.Path(path_type=Path),
+    help="The colours that the network answers, colour_kmeans*.npy; a regression needs none.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option(
+    "--model",
+    type=click.Choice(MODELS),
+    help="What the shapes cannot tell: dilated_unet has those of unet.  [default: told by shapes and the file's name]",
+)
+@_DATA_DIR
+def import_handout(weights: Path, palette: Path | None, out: Path, model: str | None, data_dir: Path | None) -> None:
+    """Make a run folder of one of the course's weight files (*.pkl), for every other command."""
+    from colournet.handout import import_weights
+    from colournet.runs import RunFolder
+
+    imported = import_weights(weights, RunFolder(out), palette_file=palette, model=model, data_dir=data_dir)
+    config = imported.config
+    click.echo(f"{weights.name} is taken for a {config.model}: {imported.reason}", err=True)
+    click.echo(
+        f"{out}: {config.model}, kernel size {config.kernel_size}, {config.num_filters} filters, "
+        f"{config.num_colours} colours"
     )
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from colournet import floors, palette
 from colournet.batches import ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
+from colournet.decoding import METHODS, decode, restore_grey
 from colournet.metrics import json_number, psnr_db
 from colournet.palette import SCALE
 
@@ -55,14 +56,44 @@ def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k 3
 
 
 @torch.no_grad()
-def colourize(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> UInt8[np.ndarray, "n 3 h w"]:
-    """What the network makes of the grey of `images`: the likeliest palette colour of each pixel, or its regression."""
-    model.network.eval()
-    device = next(model.network.parameters()).device
-    output = model.network(grey(as_tensor(images).to(device))).cpu()
-    if model.config.is_regression:
-        return np.asarray((output * SCALE).round().clamp(0, 255).to(torch.uint8))
-    return palette.decode(output.argmax(dim=1).to(torch.uint8).numpy(), model.palette)
+def colourize(
+    model: Model, images: UInt8[np.ndarray, "n 3 h w"], *, method: str = "argmax", restore: bool = False
+) -> UInt8[np.ndarray, "n 3 h w"]:
+    """What the network makes of the grey of `images`, decoded by `method` (see `decoding`); a regression has but one.
+
+    `restore` gives the answer the grey that the network was shown.
+    """
+    level = grey(as_tensor(images).to(_device(model)))
+    answer = colours_of(model, level, method=method)
+    answer = restore_grey(answer, level) if restore else answer
+    return np.asarray((answer * SCALE).round().clamp(0, 255).to(torch.uint8).cpu())
+
+
+@torch.no_grad()
+def colours_of(model: Model, level: Float[Tensor, "n 1 h w"], *, method: str) -> Float[Tensor, "n 3 h w"]:
+    """The network's RGB for grey in [0, 1); `method` decodes logits, and means nothing to a regression."""
+    output: Tensor = model.network.eval()(level)
+    return output if model.config.is_regression else decode(output, _table(model), method=method)
+
+
+@torch.no_grad()
+def score_decodings(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> dict[str, dict[str, float | None]]:
+    """The errors of every decoding, plain and (`_grey`) with grey restored: `{name: {"mse", "psnr_db"}}`, JSON-ready.
+
+    A regression has one decoding, `rgb`, which is its answer.
+    """
+    methods = ("rgb",) if model.config.is_regression else METHODS
+    squared = {name: 0.0 for method in methods for name in (method, f"{method}_grey")}
+    network, device = model.network.eval(), _device(model)
+    for batch in torch.split(as_tensor(images), _BATCH_IMAGES):
+        truth, level = colours(batch.to(device)), grey(batch.to(device))
+        output = network(level)
+        for method in methods:
+            answer = output if model.config.is_regression else decode(output, _table(model), method=method)
+            squared[method] += ((answer - truth) ** 2).sum(dtype=torch.float64).item()
+            squared[f"{method}_grey"] += ((restore_grey(answer, level) - truth) ** 2).sum(dtype=torch.float64).item()
+    errors = {name: total / images.size for name, total in squared.items()}
+    return {name: {"mse": json_number(mse), "psnr_db": json_number(psnr_db(mse))} for name, mse in errors.items()}
 
 
 def evaluate(
@@ -71,21 +102,29 @@ def evaluate(
     """Score a model on images beside the floors that need no network, which are fitted on `train_images`.
 
     Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
-    squared error) and `floors`, JSON-ready: None where a number is not finite.
+    squared error), all of argmax, then `decoding` (see `score_decodings`) and `floors`, JSON-ready: None where a number
+    is not finite.
     """
-    device = next(model.network.parameters()).device
     labels = palette.quantize(images, model.palette)
-    table = torch.tensor(model.palette, device=device)
     regression = model.config.is_regression
-    scores = score(model.network, ImageSet.on(device, images, labels), table, regression=regression)
+    scores = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
     return {
         "images": len(images),
         "cross_entropy": None if regression else json_number(scores.loss),
         "accuracy": scores.accuracy,
         "mse": json_number(scores.mse),
         "psnr_db": json_number(psnr_db(scores.mse)),
+        "decoding": score_decodings(model, images),
         "floors": floors.measure(train_images, images, model.palette),
     }
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.network.parameters()).device
+
+
+def _table(model: Model) -> Float[Tensor, "k 3"]:
+    return torch.tensor(model.palette, device=_device(model))
 
 
 def _nearest(output: Float[Tensor, "b 3 h w"], colour_table: Float[Tensor, "k 3"]) -> Int64[Tensor, "b h w"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import Any
@@ -12,10 +12,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from colournet.colourize import Outcome
+from colournet.errors import DataError
 from colournet.metrics import EpochMetrics
 from colournet.training import OnEpoch
 
 _FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
+
+_DECODING_NAMES = {
+    "argmax": "likeliest colour (argmax)",
+    "mean": "expected colour (mean)",
+    "annealed": "annealed mean",
+    "rgb": "RGB as answered",
+}
 
 
 @contextmanager
@@ -39,8 +48,32 @@ def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]
         yield tell
 
 
+@contextmanager
+def image_progress(count: int) -> Iterator[Callable[[Outcome], None]]:
+    """Show a bar over images while the block runs; answer the function that moves it and names what was skipped."""
+    columns = (TextColumn("colouring"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False) as progress:
+        task = progress.add_task("colouring", total=count)
+
+        def tell(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                console.print(f"skipped: {outcome.error.message}", markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        yield tell
+
+
+def told(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The files that were written, one a line. In the end raises `DataError` if any image was skipped."""
+    yield from (str(outcome.job.target) for outcome in outcomes if outcome.error is None)
+    skipped = sum(outcome.error is not None for outcome in outcomes)
+    if skipped:
+        raise DataError(f"{skipped} of {len(outcomes)} images could not be coloured", hint="each is named above")
+
+
 def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
-    """The answer of `evaluate` as a text table: the floors, then the model, and a sentence that compares them."""
+    """The answer of `evaluate` as text: a table of the floors and the model, one of its decodings, and a verdict."""
     table = Table(box=box.SIMPLE_HEAD, title=f"{scores['images']} {split} images", title_justify="left")
     for heading in ("", "cross-entropy", "accuracy", "MSE", "PSNR (dB)"):
         table.add_column(heading, justify="left" if heading == "" else "right")
@@ -48,8 +81,21 @@ def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
         table.add_row(_FLOOR_NAMES[floor], *_cells(values))
     table.add_row(name, *_cells(scores), style="bold")
     text = StringIO()
-    Console(file=text, width=88).print(table)
+    console = Console(file=text, width=88)
+    console.print(table)
+    console.print(_decoding_table(scores["decoding"]))
     return text.getvalue().rstrip() + "\n" + verdict(scores)
+
+
+def _decoding_table(decoding: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Error of each decoding, as it is and with the input's grey restored."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("decoding", "MSE", "PSNR (dB)", "MSE, grey restored", "PSNR (dB)"):
+        table.add_column(heading, justify="left" if heading == "decoding" else "right")
+    for method in (name for name in decoding if not name.endswith("_grey")):
+        errors = [cell for name in (method, f"{method}_grey") for cell in _cells(decoding[name])[2:]]
+        table.add_row(_DECODING_NAMES[method], *errors)
+    return table
 
 
 def verdict(scores: Mapping[str, Any]) -> str:

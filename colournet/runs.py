@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """The best epoch and the number of epochs trained."""
+        """The best epoch and the number of epochs trained; of an imported network, which files it came from."""
         return self.root / "metrics.json"
 
     @property
@@ -82,15 +82,20 @@ class RunFolder:
         """Raise `CheckpointError` if there is no run to resume, `ConfigError` if there is one that is not to be resumed."""
         if resume and not self.config.exists():
             raise CheckpointError(f"{self.root}: holds no run to resume", hint="leave out --resume to start one")
+        if resume and self.model.exists() and not self.last_checkpoint.exists():
+            raise CheckpointError(
+                f"{self.root}: holds a model but no checkpoint to go on from",
+                hint="an imported network cannot be trained further; give another --out to train one like it",
+            )
         if self.config.exists() and not resume:
             raise ConfigError(
                 f"{self.root}: holds a run already", hint="give another --out, or --resume to train it further"
             )
 
-    def make(self) -> None:
-        """Make the folder. Raises `ConfigError` if that cannot be."""
+    def make(self, *, to_train: bool = True) -> None:
+        """Make the folder, and that of its checkpoints if it is there to train in. Raises `ConfigError` if that cannot be."""
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            (self.checkpoints if to_train else self.root).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
                 f"{self.root}: cannot be made a folder: {error.strerror}", hint="give another --out"

@@ -9,9 +9,9 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from colournet import data
-from colournet.cifar10 import load_pickle
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData, prepare
+from colournet.handout import read_palette
 
 FEW_SCENES = {"train": 60, "test": 20}
 
@@ -61,12 +61,7 @@ def handout_dir(cifar_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def course_palette(handout_dir: Path) -> Float32[np.ndarray, "24 3"]:
     """The 24 colours of the course."""
-    path = handout_dir / "colours" / "colour_kmeans24_cat7.npy"
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        np.lib.format.read_array_header_1_0(file)
-        colours, _distortion = np.asarray(load_pickle(path, offset=file.tell(), encoding="latin1"))
-    return np.asarray(colours, dtype=np.float32)
+    return read_palette(handout_dir / "colours" / "colour_kmeans24_cat7.npy")
 
 
 @pytest.fixture(scope="session")

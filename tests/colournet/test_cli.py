@@ -132,7 +132,7 @@ def test_evaluate_as_json(split: str, folder: RunFolder) -> None:
     result = run("evaluate", folder.root, "--split", split, "--json")
 
     scores = json.loads(result.stdout, parse_constant=pytest.fail)
-    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "floors"]
+    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors"]
     assert scores["images"] == {"test": 20, "validation": 12}[split]
     assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
 

@@ -98,7 +98,7 @@ def test_evaluate() -> None:
 
     scores = evaluate(Model(Constant(0.0, 0.0, 0.0, 9.0), CONFIG, PALETTE), images, images)
 
-    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "floors"]
+    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors"]
     assert scores["images"] == 250
     assert scores["psnr_db"] == pytest.approx(-10 * math.log10(scores["mse"]))
     assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
@@ -143,6 +143,43 @@ def test_colourize() -> None:
     assert classified.shape == regressed.shape == images.shape
     assert (classified == np.array([0, 192, 0])[:, None, None]).all()
     assert (regressed == np.array([0, 64, 255])[:, None, None]).all()
+
+
+def test_colourize_with_grey_restored() -> None:
+    """The colour is the network's, by any method, and the grey is the picture's."""
+    images = np.full((2, 3, 4, 4), 100, dtype=np.uint8)
+    model = Model(Constant(0.0, 1.0, 0.0, 2.0), CONFIG, PALETTE)
+
+    restored = colourize(model, images, method="mean", restore=True)
+    plain = colourize(model, images, method="mean")
+
+    assert restored.mean() == pytest.approx(100, abs=0.5)
+    assert (restored[:, 1] - restored[:, 0].astype(int) == plain[:, 1] - plain[:, 0].astype(int)).all()
+
+
+def test_decodings() -> None:
+    """Each decoding is scored with and without the grey; argmax is what the other scores are of."""
+    images, _ = labelled_images()
+
+    scores = evaluate(Model(Constant(0.0, 0.5, 0.2, 1.0), CONFIG, PALETTE), images, images)
+
+    decoding = scores["decoding"]
+    assert list(decoding) == ["argmax", "argmax_grey", "mean", "mean_grey", "annealed", "annealed_grey"]
+    assert decoding["argmax"]["mse"] == pytest.approx(scores["mse"], rel=1e-9)
+    assert decoding["mean"]["mse"] < decoding["annealed"]["mse"] < decoding["argmax"]["mse"]
+    for method in ("argmax", "mean", "annealed"):
+        assert decoding[f"{method}_grey"]["mse"] < decoding[method]["mse"]
+
+
+def test_decoding_of_a_regression() -> None:
+    """A regression's answer is its only decoding; a copy of the grey has nothing to restore."""
+    images, _ = labelled_images()
+
+    scores = evaluate(Model(GreyCopy(), REGRESSION, PALETTE), images, images)
+
+    assert list(scores["decoding"]) == ["rgb", "rgb_grey"]
+    assert scores["decoding"]["rgb_grey"]["mse"] == pytest.approx(scores["mse"], rel=1e-6)
+    assert scores["mse"] == pytest.approx(scores["floors"]["grey_copy"]["mse"], rel=1e-6)
 
 
 def test_colourize_sees_grey_only(bundle: DataBundle) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from colournet import colour
-from colournet.metrics import psnr_db
-from colournet.palette import SCALE
+from colournet.metrics import json_number, psnr_db
+from colournet.palette import SCALE, quantize
 
 Images = UInt8[Tensor, "n 3 h w"]
 Prior = Float64[Tensor, "bins bins"]
@@ -30,6 +31,33 @@ _WIDEST_AB_ERROR = 150
 _GRID, _BINS = 10, 23  # of a and b: -110, -100, ..., 110
 _SMOOTHING = 5.0  # of the ab histogram, in units of a and b
 _CHUNK_IMAGES = 100
+
+
+def measures(
+    answer: Images, truth: Images, *, palette: Float32[np.ndarray, "k 3"], prior: Prior
+) -> dict[str, float | None]:
+    """Every measure of this module by name, JSON-ready: None where it is not finite, or the images are too small for it.
+
+    For the class-balanced accuracy a pixel's class is its nearest colour in `palette`; `prior` is that of `ab_auc_rebalanced`.
+    """
+    chosen, labels = (torch.from_numpy(quantize(images.cpu().numpy(), palette)) for images in (answer, truth))
+    has_ssim = min(truth.shape[2:]) >= SSIM_WINDOW_PIXELS
+    found = {
+        "balanced_accuracy": balanced_accuracy(chosen, labels),
+        "mse": mean_squared_error(answer, truth),
+        "mae": mean_absolute_error(answer, truth),
+        "psnr_pooled_db": psnr_pooled_db(answer, truth),
+        "psnr_image_mean_db": psnr_image_mean_db(answer, truth),
+        "ssim": ssim(answer, truth) if has_ssim else math.nan,
+        "ciede2000": ciede2000(answer, truth),
+        "colourfulness": colourfulness(answer),
+        "colourfulness_difference": colourfulness_difference(answer, truth),
+        "ab_auc": ab_auc(answer, truth),
+        "ab_auc_rebalanced": ab_auc_rebalanced(answer, truth, prior),
+        "accuracy_within_2": accuracy_within(answer, truth, epsilon=2.0),
+        "accuracy_within_5": accuracy_within(answer, truth, epsilon=5.0),
+    }
+    return {name: json_number(value) for name, value in found.items()}
 
 
 def balanced_accuracy(chosen: UInt8[Tensor, "n h w"], labels: UInt8[Tensor, "n h w"]) -> float:

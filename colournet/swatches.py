@@ -28,7 +28,7 @@ _UNITS = {
     "rgb": "R, G, B in [0, 1): the 8-bit value / 256",
     "lab": "a, b of CIE L*a*b* under D65 (sRGB, white = 255)",
 }
-_INNERMOST_LIST = re.compile(r"\[[^\[\]]*\]")
+_INNERMOST_LIST = re.compile(r"\[([^\[\]]*)\]")
 _LIGHTNESSES = (80.0, 60.0, 40.0)  # at which a chroma is shown
 
 
@@ -57,7 +57,7 @@ class FittedPalette:
             "provenance": self.provenance,
         }
         text = json.dumps(values, indent=2, allow_nan=False)
-        return _INNERMOST_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n"  # a colour a line
+        return _INNERMOST_LIST.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text) + "\n"  # a colour a line
 
 
 def fit(
@@ -145,7 +145,7 @@ def captions(fitted: FittedPalette) -> list[str]:
     if fitted.space == "rgb":
         names = [" ".join(str(value) for value in band[0]) for band in bands(fitted)]
     else:
-        names = [f"a {a:.0f}  b {b:.0f}" for a, b in fitted.colours]
+        names = [f"a {round(a)}  b {round(b)}" for a, b in fitted.colours.tolist()]  # no "-0"
     return [f"{name}\n{share:.1%}" for name, share in zip(names, fitted.shares, strict=True)]
 
 

@@ -74,7 +74,7 @@ def test_file_holds_the_colours() -> None:
 
 
 def test_picture(tmp_path: Path) -> None:
-    """The picture shows each colour, and is as wide as its title."""
+    """The picture shows each colour."""
     palette = fitted(
         num_colours=70, categories=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse")
     )

@@ -171,11 +171,62 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     )
 
 
+@cli.command()
+@click.option(
+    "--dataset", type=str, metavar="NAME", default="cifar10", show_default=True, help="`cifar10` or `scenes`."
+)
+@click.option(
+    "--category",
+    type=str,
+    metavar="CLASS,...",
+    default="horse",
+    show_default=True,
+    help="Classes whose training images are read.",
+)
+@click.option("--num-colours", type=int, default=24, show_default=True, help="Size of the palette, 2 to 256.")
+@click.option(
+    "--space",
+    type=click.Choice(["rgb", "lab"]),
+    default="rgb",
+    show_default=True,
+    help="Colours in RGB, or chroma alone: a and b of CIE L*a*b*.",
+)
+@click.option("--data-seed", type=int, default=0, show_default=True, help="Seed of the split, the scenes and the fit.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The palette's JSON file; the picture of its swatches goes beside it as .png.",
+)
+@_DATA_DIR
+def palette(
+    dataset: str, category: str, num_colours: int, space: str, data_seed: int, out: Path, data_dir: Path | None
+) -> None:
+    """Fit a palette to training images; write its colours and a picture of them."""
+    from colournet import swatches
+
+    swatches.check_path(out)
+    fitted = swatches.fit(
+        dataset=dataset,
+        categories=_split_names(category),
+        num_colours=num_colours,
+        space=space,
+        data_seed=data_seed,
+        data_dir=data_dir,
+    )
+    picture = swatches.save(fitted, out)
+    click.echo(f"{out}: {swatches.title(fitted)}; picture {picture}")
+
+
+def _split_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _read_config(config_file: Path | None, settings: dict[str, Any]) -> TrainConfig:
     values = TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
     given = {name: value for name, value in settings.items() if value is not None}
     if "extra_classes" in given:
-        given["extra_classes"] = [name.strip() for name in given["extra_classes"].split(",") if name.strip()]
+        given["extra_classes"] = _split_names(given["extra_classes"])
     return TrainConfig.from_mapping({**values, **given})
 
 

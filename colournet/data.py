@@ -105,6 +105,13 @@ def prepare(
     )
 
 
+def read_train_images(config: TrainConfig, *, data_dir: Path | None = None) -> Images:
+    """Read the training images of the category and the extra classes, those that validate left out."""
+    classes = [config.category, *config.extra_classes]
+    images = _read(config, split="train", classes=classes, data_dir=data_dir)
+    return _join([_split(images[name], config)[0] for name in classes])
+
+
 def read_test_images(config: TrainConfig, *, data_dir: Path | None = None) -> Images:
     """Read the category's test images, which no selection may touch."""
     return _read(config, split="test", classes=[config.category], data_dir=data_dir)[config.category]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import floors, palette
+from colournet import floors, palette, scores
 from colournet.batches import ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
@@ -102,20 +103,43 @@ def evaluate(
     """Score a model on images beside the floors that need no network, which are fitted on `train_images`.
 
     Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
-    squared error), all of argmax, then `decoding` (see `score_decodings`) and `floors`, JSON-ready: None where a number
-    is not finite.
+    squared error), all of argmax, then `decoding` (see `score_decodings`), `floors` and `measures` (see there), JSON-ready:
+    None where a number is not finite.
     """
     labels = palette.quantize(images, model.palette)
     regression = model.config.is_regression
-    scores = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
+    found = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
     return {
         "images": len(images),
-        "cross_entropy": None if regression else json_number(scores.loss),
-        "accuracy": scores.accuracy,
-        "mse": json_number(scores.mse),
-        "psnr_db": json_number(psnr_db(scores.mse)),
+        "cross_entropy": None if regression else json_number(found.loss),
+        "accuracy": found.accuracy,
+        "mse": json_number(found.mse),
+        "psnr_db": json_number(psnr_db(found.mse)),
         "decoding": score_decodings(model, images),
         "floors": floors.measure(train_images, images, model.palette),
+        "measures": measures(model if math.isfinite(found.loss) else None, images, train_images, model.palette),
+    }
+
+
+def measures(
+    model: Model | None,
+    images: UInt8[np.ndarray, "n 3 h w"],
+    train_images: UInt8[np.ndarray, "m 3 h w"],
+    colour_table: Float32[np.ndarray, "k 3"],
+) -> dict[str, dict[str, float | None]]:
+    """The perceptual and other `colournet.scores.measures` of what each floor, and the model, makes of images.
+
+    They are taken from 8-bit pictures: of a classification, those of its likeliest colours. Without a model there is no
+    entry `model`. The prior of (a, b) is that of `train_images`.
+    """
+    answers = floors.colourings(train_images, images, colour_table)
+    if model is not None:
+        starts = range(0, len(images), _BATCH_IMAGES)
+        answers["model"] = np.concatenate([colourize(model, images[at : at + _BATCH_IMAGES]) for at in starts])
+    prior, truth = scores.ab_prior(as_tensor(train_images)), as_tensor(images)
+    return {
+        name: scores.measures(as_tensor(answer), truth, palette=colour_table, prior=prior)
+        for name, answer in answers.items()
     }
 
 

@@ -4,6 +4,7 @@
 - *grey table*: each of 64 grey levels has one histogram over the palette, counted on the training pixels; its
   cross-entropy and accuracy are the best that a pixel's own grey can give.
 - *palette ceiling*: each pixel gets its nearest palette colour; no classification can be nearer to the truth.
+- *palette ceiling, grey restored*: the same, moved along the grey axis to the pixel's own grey, which is known.
 """
 
 from __future__ import annotations
@@ -44,6 +45,24 @@ def measure(
     }
 
 
+def colourings(
+    train_images: UInt8[np.ndarray, "m 3 h w"],
+    images: UInt8[np.ndarray, "n 3 h w"],
+    palette: Float32[np.ndarray, "k 3"],
+) -> dict[str, UInt8[np.ndarray, "n 3 h w"]]:
+    """What each floor makes of `images`, in 8 bits: of the grey table the likeliest colour."""
+    likeliest = fit_grey_table(train_images, palette).argmax(axis=1).astype(np.uint8)
+    nearest = decode(quantize(images, palette), palette)
+    grey = images.mean(axis=1, keepdims=True, dtype=np.float32)
+    restored = nearest - nearest.mean(axis=1, keepdims=True, dtype=np.float32) + grey
+    return {
+        "grey_copy": _to_bytes(grey.repeat(3, axis=1)),
+        "grey_table": decode(likeliest[_levels(images)], palette),
+        "palette_ceiling": nearest,
+        "palette_ceiling_grey_restored": _to_bytes(restored),
+    }
+
+
 def fit_grey_table(
     images: UInt8[np.ndarray, "n 3 h w"], palette: Float32[np.ndarray, "k 3"]
 ) -> Float64[np.ndarray, "levels k"]:
@@ -58,6 +77,10 @@ def fit_grey_table(
 
 def _levels(images: UInt8[np.ndarray, "n 3 h w"]) -> Int[np.ndarray, "n h w"]:
     return np.asarray(images.sum(axis=1, dtype=np.int64) * LEVELS // (3 * SCALE))
+
+
+def _to_bytes(values: Float32[np.ndarray, "n 3 h w"]) -> UInt8[np.ndarray, "n 3 h w"]:
+    return np.asarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def _errors(answer: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:

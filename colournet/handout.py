@@ -23,13 +23,14 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from colournet import files
 from colournet.checkpoints import Model, load_weights, save_model
 from colournet.cifar10 import load_pickle
 from colournet.config import TrainConfig
 from colournet.data import prepare
 from colournet.errors import CheckpointError, ConfigError, DataError
 from colournet.models import build
-from colournet.runs import RunFolder, write_text
+from colournet.runs import RunFolder
 
 _LARGEST_BYTES = 200_000_000  # the course's have 0.5 million
 _MOST_COLOURS = 256
@@ -89,8 +90,8 @@ def import_weights(
         "palette": palette_file.name if palette_file else None,
         "model_told_by": reason,
     }
-    write_text(folder.metrics, json.dumps({"imported": origin}, indent=2) + "\n")
-    write_text(folder.config, config.to_toml())  # the last, since it is what makes the folder a run
+    files.write_text(folder.metrics, json.dumps({"imported": origin}, indent=2) + "\n")
+    files.write_text(folder.config, config.to_toml())  # the last, since it is what makes the folder a run
     return Imported(config, reason)
 
 

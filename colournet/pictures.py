@@ -16,6 +16,8 @@ _ZOOM = 3
 _GAP_PIXELS = 4
 _MARGIN_PIXELS = 112  # room for the names of the rows
 _FONT_PIXELS = 16
+_SWATCH_PIXELS = (92, 60)
+_SWATCHES_IN_A_ROW = 8
 
 
 def save_samples(path: Path, rows: Mapping[str, UInt8[np.ndarray, "n 3 h w"]]) -> None:
@@ -35,6 +37,27 @@ def save_samples(path: Path, rows: Mapping[str, UInt8[np.ndarray, "n 3 h w"]]) -
                 tile.resize((width * _ZOOM, height * _ZOOM), Image.Resampling.NEAREST),
                 (_MARGIN_PIXELS + column * step_x, top),
             )
+    _save(sheet, path)
+
+
+def save_swatches(path: Path, bands: UInt8[np.ndarray, "k bands 3"], captions: Sequence[str], *, title: str) -> None:
+    """Write a PNG of one swatch for each colour, in bands from top to bottom, with its caption of two lines below."""
+    columns = _SWATCHES_IN_A_ROW if len(bands) <= _SWATCHES_IN_A_ROW**2 else 2 * _SWATCHES_IN_A_ROW
+    width, height = _SWATCH_PIXELS
+    step_x, step_y = width + 2 * _GAP_PIXELS, height + 3 * _FONT_PIXELS
+    top, margin = 2 * _FONT_PIXELS, 2 * _GAP_PIXELS
+    large, small = (ImageFont.load_default(size=size) for size in (_FONT_PIXELS, _FONT_PIXELS - 3))
+    inner = max(columns * step_x, round(large.getlength(title)) + margin)
+    sheet = Image.new("RGB", (inner + margin, top + -(-len(bands) // columns) * step_y), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((margin, _FONT_PIXELS // 2), title, fill="black", font=large)
+    for number, (colours, caption) in enumerate(zip(bands, captions, strict=True)):
+        x = margin + number % columns * step_x
+        y = top + number // columns * step_y
+        swatch = Image.fromarray(np.ascontiguousarray(colours[:, None]))
+        sheet.paste(swatch.resize((width, height), Image.Resampling.NEAREST), (x, y))
+        draw.rectangle((x, y, x + width - 1, y + height - 1), outline="darkgrey")
+        draw.multiline_text((x, y + height + _GAP_PIXELS // 2), caption, fill="black", font=small, spacing=2)
     _save(sheet, path)
 
 

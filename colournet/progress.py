@@ -17,7 +17,27 @@ from colournet.errors import DataError
 from colournet.metrics import EpochMetrics
 from colournet.training import OnEpoch
 
-_FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
+_FLOOR_NAMES = {
+    "grey_copy": "grey copy",
+    "grey_table": "grey table",
+    "palette_ceiling": "palette ceiling",
+    "palette_ceiling_grey_restored": "ceiling, grey restored",
+}
+_MEASURES = {
+    "balanced_accuracy": ("class-balanced accuracy", "{:.1%}"),
+    "mse": ("MSE", "{:.5f}"),
+    "mae": ("MAE", "{:.4f}"),
+    "psnr_pooled_db": ("PSNR (dB), pooled", "{:.2f}"),
+    "psnr_image_mean_db": ("PSNR (dB), image mean", "{:.2f}"),
+    "ssim": ("SSIM", "{:.3f}"),
+    "ciede2000": ("CIEDE2000 (0 is best)", "{:.2f}"),
+    "colourfulness": ("colourfulness", "{:.1f}"),
+    "colourfulness_difference": ("... less the truth's", "{:+.1f}"),
+    "ab_auc": ("AuC of ab error (%)", "{:.1f}"),
+    "ab_auc_rebalanced": ("... rebalanced", "{:.1f}"),
+    "accuracy_within_2": ("Lab accuracy within 2", "{:.1%}"),
+    "accuracy_within_5": ("Lab accuracy within 5", "{:.1%}"),
+}
 
 _DECODING_NAMES = {
     "argmax": "likeliest colour (argmax)",
@@ -80,11 +100,20 @@ def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
     for floor, values in scores["floors"].items():
         table.add_row(_FLOOR_NAMES[floor], *_cells(values))
     table.add_row(name, *_cells(scores), style="bold")
-    text = StringIO()
-    console = Console(file=text, width=88)
-    console.print(table)
-    console.print(_decoding_table(scores["decoding"]))
-    return text.getvalue().rstrip() + "\n" + verdict(scores)
+    tables = [table, _decoding_table(scores["decoding"]), _measures_table(scores["measures"], name=name)]
+    return "\n\n".join([*map(_text, tables), verdict(scores)])
+
+
+def _measures_table(measures: Mapping[str, Mapping[str, Any]], *, name: str) -> Table:
+    """The `measures` of `evaluate` as a table: one a row, the floors and the model in columns."""
+    table = Table(box=box.SIMPLE_HEAD, title="Measures of the pictures in 8 bits", title_justify="left")
+    table.add_column("")
+    for column in measures:
+        table.add_column(name if column == "model" else _FLOOR_NAMES[column], justify="right", max_width=13)
+    for key, (label, pattern) in _MEASURES.items():
+        values = [found[key] for found in measures.values()]
+        table.add_row(label, *("" if value is None else pattern.format(value) for value in values))
+    return table
 
 
 def _decoding_table(decoding: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -107,6 +136,12 @@ def verdict(scores: Mapping[str, Any]) -> str:
         return "The model's answer is not made of finite numbers."
     relation = "better" if model < table else "WORSE"
     return f"In {word} the model is {relation} than the grey table, which needs no network: {model:.4f} against {table:.4f}."
+
+
+def _text(table: Table) -> str:
+    text = StringIO()
+    Console(file=text, width=96).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 
 def _cells(values: Mapping[str, Any]) -> list[str]:

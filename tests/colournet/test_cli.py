@@ -132,7 +132,7 @@ def test_evaluate_as_json(split: str, folder: RunFolder) -> None:
     result = run("evaluate", folder.root, "--split", split, "--json")
 
     scores = json.loads(result.stdout, parse_constant=pytest.fail)
-    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors"]
+    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors", "measures"]
     assert scores["images"] == {"test": 20, "validation": 12}[split]
     assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
 
@@ -154,6 +154,7 @@ def test_evaluate_as_a_table(folder: RunFolder) -> None:
     lines = [line.strip() for line in result.stdout.splitlines()]
     names = [line.split("  ")[0] for line in lines]
     assert names.index("grey copy") < names.index("grey table") < names.index("palette ceiling") < names.index("unet")
+    assert {"class-balanced accuracy", "CIEDE2000 (0 is best)", "Lab accuracy within 5"} <= set(names)
     assert lines[-1].startswith("In cross-entropy the model is ")
 
 

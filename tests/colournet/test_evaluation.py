@@ -98,10 +98,30 @@ def test_evaluate() -> None:
 
     scores = evaluate(Model(Constant(0.0, 0.0, 0.0, 9.0), CONFIG, PALETTE), images, images)
 
-    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors"]
+    assert list(scores) == ["images", "cross_entropy", "accuracy", "mse", "psnr_db", "decoding", "floors", "measures"]
     assert scores["images"] == 250
     assert scores["psnr_db"] == pytest.approx(-10 * math.log10(scores["mse"]))
     assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
+
+
+def test_measures() -> None:
+    """The model and each floor have the same measures, which agree with the scores and are those of the right pictures."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 3, 12, 12), dtype=np.uint8)
+
+    scores = evaluate(Model(Constant(0.0, 0.0, 0.0, 9.0), CONFIG, PALETTE), images, images)
+
+    measures = scores["measures"]
+    assert list(measures) == [
+        *("grey_copy", "grey_table", "palette_ceiling", "palette_ceiling_grey_restored", "model"),
+    ]
+    assert len({tuple(found) for found in measures.values()}) == 1
+    assert measures["model"]["mse"] == pytest.approx(scores["mse"])
+    assert measures["model"]["psnr_pooled_db"] == pytest.approx(scores["psnr_db"])
+    assert measures["grey_copy"]["colourfulness"] == 0
+    assert measures["palette_ceiling"]["balanced_accuracy"] == 1
+    for floor in ("grey_table", "palette_ceiling"):
+        assert measures[floor]["mse"] == pytest.approx(scores["floors"][floor]["mse"])
+    assert measures["palette_ceiling_grey_restored"]["mse"] < measures["palette_ceiling"]["mse"]
 
 
 def test_evaluate_a_perfect_regression() -> None:
@@ -114,6 +134,8 @@ def test_evaluate_a_perfect_regression() -> None:
     assert scores["mse"] == 0
     assert scores["psnr_db"] is None
     assert scores["accuracy"] == 1
+    assert scores["measures"]["model"]["psnr_pooled_db"] is None
+    assert scores["measures"]["model"]["ssim"] is None  # of pictures smaller than its window
     json.dumps(scores, allow_nan=False)
 
 
@@ -129,6 +151,7 @@ def test_evaluate_a_broken_model(config: TrainConfig, network: nn.Module) -> Non
     scores = evaluate(Model(network, config, PALETTE), images, images)
 
     assert scores["cross_entropy"] is None
+    assert "model" not in scores["measures"]
     json.dumps(scores, allow_nan=False)
     assert "5 test images" in scores_table(scores, name=config.model, split="test")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from colournet import cifar10
-from colournet.floors import fit_grey_table, measure
+from colournet.floors import colourings, fit_grey_table, measure
 
 RED, GREEN, BLACK = (192, 0, 0), (0, 192, 0), (0, 0, 0)
 PALETTE = np.array([BLACK, RED, GREEN], dtype=np.float32) / 256
@@ -76,3 +76,18 @@ def test_horses(cifar_dir: Path, course_palette: np.ndarray) -> None:
     assert floors["grey_table"]["cross_entropy"] == pytest.approx(0.918, abs=0.03)
     assert floors["grey_table"]["accuracy"] == pytest.approx(0.625, abs=0.015)
     assert floors["grey_copy"]["mse"] == pytest.approx(0.0048, abs=0.0005)
+
+
+def test_colourings() -> None:
+    """The pictures of the floors: grey, the likeliest colour, the nearest, and the nearest with the pixel's own grey."""
+    images = images_of((250, 10, 10), BLACK)
+
+    pictures = colourings(images, images, PALETTE)
+
+    assert pictures["grey_copy"][0, :, 0, 0].tolist() == [90, 90, 90]
+    assert pictures["palette_ceiling"][0, :, 0, 0].tolist() == list(RED)
+    restored = pictures["palette_ceiling_grey_restored"][0, :, 0, 0].astype(int)
+    assert restored.tolist() == np.clip(np.rint(np.array(RED) - np.mean(RED) + 90), 0, 255).tolist()
+    for floor in ("grey_table", "palette_ceiling"):
+        error = ((pictures[floor] / 256 - images / 256) ** 2).mean()
+        assert measure(images, images, PALETTE)[floor]["mse"] == pytest.approx(error)

@@ -117,8 +117,47 @@ def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> Non
     )
 
 
-def _read_config(config_file: Path | None, settings: dict[str, Any]) -> TrainConfig:
-    values = TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@_config_options
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A config.toml; other options override it."
+)
+@click.option(
+    "--filters",
+    is_flag=False,
+    flag_value="3,5,3:2",
+    metavar="[SIDE[:DILATION],...]",
+    help="Compare filters instead, by default 3 x 3, 5 x 5 and 3 x 3 with one gap (dilation 2).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to print the table.",
+)
+@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw it, too.")
+def describe(
+    run: Path | None, config_file: Path | None, filters: str | None, form: str, figure: Path | None, **settings: Any
+) -> None:
+    """Show the layers of a network, of a RUN or of settings: filters, sizes, weights, work, receptive fields."""
+    from colournet.describe import compare_filters, read_config, show_network
+
+    if filters is not None:
+        click.echo(compare_filters(filters, form=form, figure=figure))
+        return
+    if run is not None and config_file is not None:
+        raise click.UsageError("a RUN has its own config: leave out --config")
+    config = _read_config(config_file, settings, known=read_config(run) if run is not None else None)
+    click.echo(show_network(config, form=form, figure=figure))
+
+
+def _read_config(
+    config_file: Path | None, settings: dict[str, Any], *, known: TrainConfig | None = None
+) -> TrainConfig:
+    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
     given = {name: value for name, value in settings.items() if value is not None}
     if "extra_classes" in given:
         given["extra_classes"] = [name.strip() for name in given["extra_classes"].split(",") if name.strip()]

@@ -17,6 +17,9 @@ _DATA_DIR = click.option(
     type=click.Path(path_type=Path),
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
+_SPLIT = click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
+)
 
 
 @click.group(name="colournet", context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,13 +92,7 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["test", "validation"]),
-    default="test",
-    show_default=True,
-    help="Which images to score.",
-)
+@_SPLIT
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_DATA_DIR
 def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
@@ -152,6 +149,29 @@ def describe(
         raise click.UsageError("a RUN has its own config: leave out --config")
     config = _read_config(config_file, settings, known=read_config(run) if run is not None else None)
     click.echo(show_network(config, form=form, figure=figure))
+
+
+@cli.command()
+@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--index", "indices", type=int, multiple=True, default=(0,), show_default=True, help="Which image; may be repeated."
+)
+@_SPLIT
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    default="activations.png",
+    show_default=True,
+    help="The figure; of several images each gets its index into the name.",
+)
+@_DATA_DIR
+def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, out: Path, data_dir: Path | None) -> None:
+    """Draw what the blocks of one or more runs answer to the same image."""
+    from colournet.show_activations import show_activations
+
+    for path in show_activations(runs, indices, split=split, out=out, data_dir=data_dir):
+        click.echo(path)
 
 
 def _read_config(

@@ -174,6 +174,29 @@ def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, ou
         click.echo(path)
 
 
+@cli.command()
+@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN RUN...", nargs=-1, required=True)
+@click.option("--curves", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw their training curves.")
+@click.option("--samples", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what they make of images.")
+@click.option("--images", type=click.IntRange(1, 50), default=8, show_default=True, help="How many samples.")
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Which images the samples are of.",
+)
+@_DATA_DIR
+def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> None:
+    """Show several runs beside each other: settings and scores, training curves, samples."""
+    from colournet.compare import compare_runs
+
+    comparison = compare_runs(runs, data_dir=data_dir, **wanted)
+    click.echo(comparison.table)
+    for note in comparison.notes:
+        click.echo(f"note: {note}", err=True)
+
+
 def _read_config(
     config_file: Path | None, settings: dict[str, Any], *, known: TrainConfig | None = None
 ) -> TrainConfig:

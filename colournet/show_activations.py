@@ -14,7 +14,7 @@ from colournet.activations import block_outputs
 from colournet.errors import ConfigError
 from colournet.evaluation import colourize
 from colournet.pictures import grey_copy
-from colournet.together import NamedRun, check_same_images, open_runs, read_images
+from colournet.together import NamedRun, check_same_images, label, open_runs, read_images
 
 
 def show_activations(
@@ -52,7 +52,7 @@ def show_activations(
 def _column(run: NamedRun, image: UInt8[np.ndarray, "3 h w"]) -> Column:
     config = run.model.config
     return Column(
-        name=run.name if config.model in run.name else f"{run.name} ({config.model})",
+        name=label(run),
         prediction=colourize(run.model, image[None])[0],
         blocks=block_outputs(run.model.network, image),
         colours=None if config.is_regression else run.model.palette,

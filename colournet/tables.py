@@ -32,8 +32,8 @@ _WORDS = 3  # so many first columns hold words, the others numbers
 
 def network_text(config: TrainConfig, description: Description, *, form: str) -> str:
     """The layers of a network as a table under a title, in one of `FORMATS`, and its totals below."""
-    table = _table(_HEADINGS, [_row(layer) for layer in description.layers], words=_WORDS, form=form)
-    return f"{title(config)}\n\n{table}\n\n{totals(description)}"
+    layers = table(_HEADINGS, [_row(layer) for layer in description.layers], words=_WORDS, form=form)
+    return f"{title(config)}\n\n{layers}\n\n{totals(description)}"
 
 
 def title(config: TrainConfig) -> str:
@@ -87,7 +87,7 @@ def filters_text(filters: Sequence[Filter], *, form: str) -> str:
         (filter_name(each.kernel_size, each.dilation), f"{each.weights:,}", square(each.receptive_field))
         for each in filters
     ]
-    return _table(_FILTER_HEADINGS, rows, words=1, form=form)
+    return table(_FILTER_HEADINGS, rows, words=1, form=form)
 
 
 def _row(layer: Layer) -> tuple[str, ...]:
@@ -103,15 +103,16 @@ def _row(layer: Layer) -> tuple[str, ...]:
     )
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int, form: str) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int, form: str) -> str:
+    """A table in one of `FORMATS`; its first `words` columns hold words, the others numbers."""
     if form == "markdown":
         rule = ["---"] * words + ["---:"] * (len(headings) - words)
         return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index < words else "right", no_wrap=True)
+        drawn.add_column(heading, justify="left" if index < words else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        drawn.add_row(*row)
     text = StringIO()
-    Console(file=text, width=200).print(table)
+    Console(file=text, width=200).print(drawn)
     return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines() if line.strip())

@@ -49,6 +49,12 @@ def open_runs(paths: Sequence[Path]) -> list[NamedRun]:
     ]
 
 
+def label(run: NamedRun) -> str:
+    """The run's name with its model, where the name does not say that."""
+    model = run.model.config.model
+    return run.name if model in run.name else f"{run.name} ({model})"
+
+
 def check_same_images(runs: Sequence[NamedRun], *, split: str) -> None:
     """Raise `ConfigError` unless the images of this split are the same for all runs."""
     wanted = _decides_images(runs[0].model.config, split)

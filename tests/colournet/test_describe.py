@@ -121,8 +121,8 @@ def overflowing(figure: Figure) -> list[str]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     width, height = canvas.get_width_height()
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text() and text.axes]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts if text.axes.axison or text.axes.texts]
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
     return [name for name, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height]
 
 

@@ -65,7 +65,7 @@ def samples_figure(rows: Mapping[str, UInt8[np.ndarray, "n 3 h w"]], *, title: s
     count = len(sets[0])
     longest = max(len(name) for name in rows)
     size = (count * _IMAGE_INCHES + 0.09 * longest + 0.4, len(rows) * _IMAGE_INCHES + 0.5)
-    figure = Figure(figsize=(max(size[0], 0.1 * len(title) + 0.4), size[1]), layout="constrained")
+    figure = Figure(figsize=(max(size[0], 0.1 * len(title) + 0.4), size[1]), layout="compressed")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)  # type: ignore[union-attr, call-arg]
     figure.suptitle(title, fontsize=11)
     grid = figure.subplots(len(rows), count, squeeze=False)

@@ -17,6 +17,9 @@ _DATA_DIR = click.option(
     type=click.Path(path_type=Path),
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
+_SPLIT = click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
+)
 
 
 @click.group(name="colournet", context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,13 +92,7 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["test", "validation"]),
-    default="test",
-    show_default=True,
-    help="Which images to score.",
-)
+@_SPLIT
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_DATA_DIR
 def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
@@ -218,12 +215,97 @@ def palette(
     click.echo(f"{out}: {swatches.title(fitted)}; picture {picture}")
 
 
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@_config_options
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="A config.toml; other options override it."
+)
+@click.option(
+    "--filters",
+    is_flag=False,
+    flag_value="3,5,3:2",
+    metavar="[SIDE[:DILATION],...]",
+    help="Compare filters instead, by default 3 x 3, 5 x 5 and 3 x 3 with one gap (dilation 2).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to print the table.",
+)
+@click.option("--figure", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw it, too.")
+def describe(
+    run: Path | None, config_file: Path | None, filters: str | None, form: str, figure: Path | None, **settings: Any
+) -> None:
+    """Show the layers of a network, of a RUN or of settings: filters, sizes, weights, work, receptive fields."""
+    from colournet.describe import compare_filters, read_config, show_network
+
+    if filters is not None:
+        click.echo(compare_filters(filters, form=form, figure=figure))
+        return
+    if run is not None and config_file is not None:
+        raise click.UsageError("a RUN has its own config: leave out --config")
+    config = _read_config(config_file, settings, known=read_config(run) if run is not None else None)
+    click.echo(show_network(config, form=form, figure=figure))
+
+
+@cli.command()
+@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--index", "indices", type=int, multiple=True, default=(0,), show_default=True, help="Which image; may be repeated."
+)
+@_SPLIT
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    default="activations.png",
+    show_default=True,
+    help="The figure; of several images each gets its index into the name.",
+)
+@_DATA_DIR
+def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, out: Path, data_dir: Path | None) -> None:
+    """Draw what the blocks of one or more runs answer to the same image."""
+    from colournet.show_activations import show_activations
+
+    for path in show_activations(runs, indices, split=split, out=out, data_dir=data_dir):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("runs", type=click.Path(path_type=Path), metavar="RUN RUN...", nargs=-1, required=True)
+@click.option("--curves", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw their training curves.")
+@click.option("--samples", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what they make of images.")
+@click.option("--images", type=click.IntRange(1, 50), default=8, show_default=True, help="How many samples.")
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Which images the samples are of.",
+)
+@_DATA_DIR
+def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> None:
+    """Show several runs beside each other: settings and scores, training curves, samples."""
+    from colournet.compare import compare_runs
+
+    comparison = compare_runs(runs, data_dir=data_dir, **wanted)
+    click.echo(comparison.table)
+    for note in comparison.notes:
+        click.echo(f"note: {note}", err=True)
+
+
 def _split_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _read_config(config_file: Path | None, settings: dict[str, Any]) -> TrainConfig:
-    values = TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
+def _read_config(
+    config_file: Path | None, settings: dict[str, Any], *, known: TrainConfig | None = None
+) -> TrainConfig:
+    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
     given = {name: value for name, value in settings.items() if value is not None}
     if "extra_classes" in given:
         given["extra_classes"] = _split_names(given["extra_classes"])

@@ -99,14 +99,14 @@ def resume(name: str, trials: int | None, data_dir: Path | None, results: Path, 
 @_RESULTS
 def list_(as_json: bool, results: Path) -> None:
     """List the studies of a results folder."""
-    from study.store import StudyFolder, study_folders
-    from study.summary import study_json, study_list
+    from study.store import study_folders
+    from study.summary import list_json, study_list
 
-    folders = [StudyFolder(path) for path in study_folders(results)]
+    studies = list_json(study_folders(results))
     if as_json:
-        click.echo(json.dumps([study_json(folder, folder.read()) for folder in folders], indent=2))
-    elif folders:
-        _print(study_list(folders))
+        click.echo(json.dumps(studies, indent=2))
+    elif studies:
+        _print(study_list(studies))
     else:
         click.echo(f"{results}: no studies yet; study launch SPACE begins one", err=True)
 

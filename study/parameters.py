@@ -20,6 +20,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: req
     "int": (("low", "high"), ("step", "log")),
     "float": (("low", "high"), ("step", "log")),
 }
+_MOST_STEPS = 1_000_000_000
 _NOT_SEARCHED: Mapping[str, str] = {
     "seed": "each trial has a seed of its own already",
     "device": "it changes how fast, not what is learned",
@@ -57,7 +58,7 @@ class Parameter:
             )
         table = dict(table)
         kind, when = table.pop("kind", None), table.pop("when", {})
-        if kind not in _OPTIONS:
+        if not isinstance(kind, str) or kind not in _OPTIONS:
             raise SpaceError(f"kind is {kind!r}", hint=did_you_mean(str(kind), _OPTIONS))
         _check_options(kind, table)
         parameter = cls(name=name, kind=kind, when=_parse_when(when), **_frozen(table))
@@ -67,19 +68,30 @@ class Parameter:
         """Whether the parameter exists where the others have the values `params`."""
         return all(params.get(name) in values for name, values in self.when.items())
 
+    def __contains__(self, value: Value) -> bool:
+        """Whether the parameter takes a value."""
+        if self.kind == "float":
+            return bool(self.low <= value <= self.high)
+        return value in (self._grid if self.kind == "int" else self.choices)
+
     @property
     def values(self) -> list[Value]:
         """All values of a `choice` or `int`, in order; none for a `float`, which has too many."""
         if self.kind == "int":
-            return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+            return list(self._grid)
         return list(self.choices)
+
+    @property
+    def _grid(self) -> range:
+        """The values of an `int`."""
+        return range(int(self.low), int(self.high) + 1, int(self.step or 1))
 
     def sample(self, generator: random.Random) -> Value:
         """Draw a value uniformly (in the logarithm, if `log`)."""
         if self.kind == "choice":
             return generator.choice(self.choices)
         if self.step:
-            value = self.low + self.step * generator.randint(0, round((self.high - self.low) / self.step))
+            value = self.low + self.step * generator.randint(0, int((self.high - self.low) / self.step))
         elif self.log:
             value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
         else:
@@ -96,9 +108,8 @@ class Parameter:
     def _check_choices(self) -> Parameter:
         if not self.choices:
             raise SpaceError("choices is empty")
-        for choice in self.choices:
-            check_value(self.name, choice)
-        if any(choice in self.choices[:index] for index, choice in enumerate(self.choices)):
+        meant = [check_value(self.name, choice) for choice in self.choices]
+        if len(set(meant)) < len(meant):
             raise SpaceError("choices names a value twice")
         return self
 
@@ -117,6 +128,8 @@ class Parameter:
             raise SpaceError("log and step exclude each other", hint="leave one of them out")
         if self.step is not None and self.step <= 0:
             raise SpaceError(f"step must be above 0, got {self.step:g}")
+        if self.step is not None and (self.high - self.low) / self.step > _MOST_STEPS:
+            raise SpaceError(f"step = {self.step:g} is too fine", hint="raise it, or leave it out")
         for value in self._extremes():
             check_value(self.name, value)
         return self
@@ -124,7 +137,8 @@ class Parameter:
     def _extremes(self) -> list[float]:
         """Values that the field must accept: both ends, and the second from below, which shows a wrong step."""
         second = self.low + (self.step or 1) if self.kind == "int" else self.low
-        return [self.low, min(second, self.high), self.high]
+        extremes = [self.low, min(second, self.high), self.high]
+        return extremes if self.kind == "int" else [float(value) for value in extremes]
 
 
 def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
@@ -164,6 +178,9 @@ def _check_number(name: str, value: Any, kind: str) -> None:
 def _parse_when(when: Any) -> Condition:
     if not isinstance(when, dict):
         raise SpaceError(f"when must be a table, got {when!r}", hint='write when = { model = ["dilated_unet"] }')
+    for name, values in when.items():
+        if values == []:
+            raise SpaceError(f"when names no value of {name!r}", hint="name one, or drop the condition")
     return {name: tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
 
 
@@ -188,7 +205,7 @@ def check_conditions(parameters: Mapping[str, Parameter], fixed: Mapping[str, Va
 
 def _check_taken(parameter: Parameter, value: Value, where: str) -> None:
     if parameter.kind == "choice":
-        if value not in parameter.choices:
+        if value not in parameter:
             hint = did_you_mean(str(value), [str(choice) for choice in parameter.choices])
             raise SpaceError(f"{where}: {parameter.name} is never {value!r}", hint=hint)
         return
@@ -196,5 +213,5 @@ def _check_taken(parameter: Parameter, value: Value, where: str) -> None:
         check_value(parameter.name, value)
     except ConfigError as error:
         raise SpaceError(f"{where}: {error.message}", hint=error.hint) from error
-    if not parameter.low <= value <= parameter.high:
+    if value not in parameter:
         raise SpaceError(f"{where}: {parameter.name} is never {value!r}, it goes from {parameter.describe()}")

@@ -8,33 +8,19 @@ enforces this for the writer and folds the same events for every reader.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from study.errors import RecordError
+from study.fields import STUDY_FIELDS, check_fields
 
 Event = Mapping[str, Any]
 
 STATES = ("completed", "pruned", "failed", "interrupted", "running")
 ENDED = ("completed", "pruned", "failed")
 
-_TRIAL_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "asked": ("params", "seed"),
-    "started": ("attempt", "host", "pid", "device", "parameters", "resumed_from_epoch"),
-    "epoch": ("attempt", "epoch", "train_loss", "val_loss", "val_accuracy", "val_mse", "seconds", "images_per_second"),
-    "completed": ("attempt", "value", "epoch", "checkpoint"),
-    "pruned": ("attempt", "value", "epoch"),
-    "failed": ("attempt", "reason", "message"),
-    "interrupted": ("attempt",),
-}
-_STUDY_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "launched": ("trials", "host", "pid", "workers"),
-    "resumed": ("trials", "host", "pid", "workers"),
-    "ended": ("reason",),
-    "note": ("text",),
-}
+_DAMAGED = "the file was changed or damaged after it was written; restore it from a copy"
 
 
 @dataclass
@@ -74,7 +60,7 @@ class TrialRecord:
     @property
     def seconds(self) -> float:
         """Seconds spent in the epochs that count."""
-        return math.fsum(event["seconds"] or 0.0 for event in self.epochs.values())
+        return sum(event["seconds"] or 0.0 for event in self.epochs.values())
 
 
 @dataclass
@@ -91,6 +77,8 @@ class StudyRecord:
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
+    is_live: bool = False
+    """Whether a driver was writing when the record was read."""
 
     @classmethod
     def read(cls, lines: Iterable[bytes], *, source: str) -> StudyRecord:
@@ -106,14 +94,14 @@ class StudyRecord:
             try:
                 record.apply(parse(line))
             except RecordError as error:
-                raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint) from error
+                raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint or _DAMAGED) from error
         return record
 
     def apply(self, event: Event) -> None:
         """Fold one more event. Raises `RecordError`, and changes nothing, if it may not come now."""
         check_fields(event)
         kind = event["event"]
-        if kind in _STUDY_FIELDS:
+        if kind in STUDY_FIELDS:
             self._apply_to_study(kind, event)
             return
         number = event["trial"]
@@ -180,19 +168,6 @@ def parse(line: bytes) -> Event:
 def serialize(event: Event) -> bytes:
     """The line of an event. Raises ValueError for a number that is not finite, which JSON does not know."""
     return json.dumps(event, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def check_fields(event: Event) -> None:
-    """Raise `RecordError` if an event is of no known kind or lacks one of its fields."""
-    kind = event.get("event")
-    wanted = _TRIAL_FIELDS.get(kind) or _STUDY_FIELDS.get(kind) if isinstance(kind, str) else None
-    if wanted is None:
-        raise RecordError(f"unknown event {kind!r}", hint="a newer version of this program may have written it")
-    missing = [name for name in ("time", *wanted) if name not in event]
-    if missing:
-        raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
-    if kind in _TRIAL_FIELDS and not (isinstance(event.get("trial"), int) and event["trial"] >= 0):
-        raise RecordError(f"event {kind!r} names no trial")
 
 
 def has_diverged(epoch: Event, metric: str) -> bool:

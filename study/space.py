@@ -90,16 +90,17 @@ class Space:
         """Read a search space from TOML text. Raises `SpaceError` or `ConfigError` for anything that is wrong with it."""
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # not TOML, a number too long, nested too deep
             raise SpaceError(f"not valid TOML: {error}") from error
+        _check_integers(table)
         for key in table:
             if key not in _KEYS:
                 raise SpaceError(f"unknown key {key!r}", hint=did_you_mean(key, _KEYS))
         fixed = _parse_fixed(_table(table, "fixed"))
         search = _parse_search(_table(table, "search"), fixed)
         space = cls(
-            name=layout.check_name(str(table.get("name", default_name))),
-            question=table.get("question"),
+            name=layout.check_name(_text(table, "name") or default_name),
+            question=_text(table, "question"),
             objective=_parse_objective(_table(table, "objective")),
             trials=_whole_number("trials", table.get("trials", 20), low=1),
             seed=_whole_number("seed", table.get("seed", 0), low=0),
@@ -111,6 +112,8 @@ class Space:
         )
         space._check_comparable()
         space._check_combinations()
+        if "pruner" in table:  # the default pruner may have nothing to do
+            space._check_pruner()
         return space
 
     @property
@@ -138,10 +141,16 @@ class Space:
         return params
 
     def taken(self, name: str) -> list[Value]:
-        """All values that a field takes in this space: searched (none for a `float`), fixed, or else its default."""
-        if name in self.search:
-            return self.search[name].values
-        return [self.fixed[name]] if name in self.fixed else [getattr(TrainConfig(), name)]
+        """All values that a field takes in this space: fixed, searched (those of a `float` left out), or its default.
+
+        A searched field with a condition takes its default too, where the condition is not met.
+        """
+        if name in self.fixed:
+            return [self.fixed[name]]
+        parameter = self.search.get(name)
+        values = [] if parameter is None else parameter.values
+        default = getattr(TrainConfig(), name)
+        return values if parameter is not None and (not parameter.when or default in values) else [*values, default]
 
     def _check_comparable(self) -> None:
         """Trials are ranked by one number; it must mean the same for all of them."""
@@ -157,11 +166,10 @@ class Space:
                 f"{metric} over different numbers of colours cannot be compared",
                 hint='compare them by objective = { metric = "val_mse", goal = "minimize" }',
             )
-
-        palettes = self.search.get("num_colours")
-        if palettes is not None and len(palettes.values) > _MOST_PALETTES:
+        palettes = len(self.taken("num_colours"))
+        if palettes > _MOST_PALETTES:
             raise SpaceError(
-                f"num_colours takes {len(palettes.values)} values, and each needs a palette of its own",
+                f"num_colours takes {palettes} values, and each needs a palette of its own",
                 hint=f"name up to {_MOST_PALETTES} by choices, or use a step",
             )
 
@@ -174,6 +182,15 @@ class Space:
                 self.config(params)
             except UserError as error:
                 raise SpaceError(f"some configurations mean nothing: {error.message}", hint=error.hint) from error
+
+    def _check_pruner(self) -> None:
+        """A pruner that waits for longer than any trial lasts would never prune one."""
+        waits, most = self.pruner.options.get("min_epochs"), max(self.taken("epochs"))
+        if waits is not None and waits >= most:
+            raise SpaceError(
+                f"pruner: min_epochs = {waits} lets every trial run to its end, none has more than {most} epochs",
+                hint='lower min_epochs, raise epochs, or write pruner = { kind = "none" }',
+            )
 
 
 def _parse_fixed(table: Mapping[str, Any]) -> dict[str, Value]:
@@ -212,7 +229,7 @@ def _parse_choice(
 ) -> Choice:
     given = dict(table)
     kind = given.pop("kind", default)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise SpaceError(f"{key}: there is no kind {kind!r}", hint=did_you_mean(str(kind), kinds))
     options = dict(kinds[kind])
     for option, value in given.items():
@@ -232,6 +249,24 @@ def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise SpaceError(f"{key} must be a table, got {value!r}")
     return value
+
+
+def _text(table: Mapping[str, Any], key: str) -> str | None:
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise SpaceError(f"{key} must be text, got {value!r}", hint=f'write {key} = "{value}"')
+    return value
+
+
+def _check_integers(value: Any) -> None:
+    """Refuse integers beyond those that TOML promises; a float, and the record, could not hold them."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_integers(item)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise SpaceError(f"an integer of {value.bit_length()} bits is too large", hint="63 bits are the most")
 
 
 def _whole_number(key: str, value: Any, *, low: int) -> int:

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colournet.errors import did_you_mean
+from colournet.errors import UserError, did_you_mean
 from colournet.objective import Objective
 from study import lock
 from study.errors import RecordError, StudyError
 from study.layout import StudyLayout, check_name
+from study.manifest import FORMAT, read_manifest
 from study.records import Event, StudyRecord, TrialRecord, best_first, serialize
 from study.space import Space
 
-FORMAT = 1
-
+_RESTORE = "restore it from a copy"
 _FLOOR_KEYS = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}
 
 
@@ -31,7 +31,7 @@ class StudyFolder:
 
     def __init__(self, root: Path) -> None:
         self.layout = StudyLayout(root)
-        self.manifest = _read_manifest(self.layout.manifest)
+        self.manifest = read_manifest(self.layout.manifest)
 
     @classmethod
     def create(cls, results: Path, name: str, *, space_text: str, manifest: dict[str, Any]) -> StudyFolder:
@@ -91,15 +91,29 @@ class StudyFolder:
 
     @property
     def space(self) -> Space:
-        """The search space that the study began with."""
-        return Space.load(self.layout.space)
+        """The search space that the study began with. Raises `RecordError` if its file is missing or damaged."""
+        path = self.layout.space
+        try:
+            return Space.parse(path.read_bytes().decode("utf-8"), default_name=path.stem)
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
+        except (UnicodeDecodeError, UserError) as error:
+            raise RecordError(f"{path}: {error}", hint=_RESTORE) from error
 
     def read(self) -> StudyRecord:
-        """Fold the record as it is now. What a dead driver left running is shown as interrupted."""
-        running = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
-        with self.layout.events.open("rb") as lines:
-            record = StudyRecord.read(lines, source=str(self.layout.events))
-        if not running:
+        """Fold the record as it is now. What a dead driver left running is shown as interrupted.
+
+        Raises `RecordError` if it is missing or damaged.
+        """
+        is_live = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
+        path = self.layout.events
+        try:
+            with path.open("rb") as lines:
+                record = StudyRecord.read(lines, source=str(path))
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
+        record.is_live = is_live
+        if not is_live:
             for trial in record.unfinished:
                 trial.state = "interrupted"
         return record
@@ -110,8 +124,8 @@ class StudyFolder:
         return lock.living_owner(self.layout.lock)
 
     def state(self, record: StudyRecord) -> str:
-        """`running`, `finished` (all that was asked for has ended) or `interrupted` (it can be resumed)."""
-        if self.driver is not None:
+        """`running`, `finished` (all that was asked for has ended) or `interrupted` (it can be resumed), when it was read."""
+        if record.is_live:
             return "running"
         done = len(record.trials) >= record.target and not record.unfinished
         return "finished" if done and record.sessions else "interrupted"
@@ -183,34 +197,16 @@ class RecordWriter:
 
 
 def study_folders(results: Path) -> list[Path]:
-    """The folders below `results` that hold a study, by name."""
+    """The folders below `results` that hold a study, by name; one that is still being made begins with a dot."""
     if not results.is_dir():
         return []
-    return sorted(path for path in results.iterdir() if StudyLayout(path).manifest.is_file())
+    visible = (path for path in results.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in visible if StudyLayout(path).manifest.is_file())
 
 
 def now() -> str:
     """The time in UTC, ISO 8601, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RecordError(f"{path.parent}: not a study, it has no {path.name}") from error
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
-        raise RecordError(
-            f"{path}: has format {found!r}, this program reads format {FORMAT}",
-            hint="install the version that wrote it",
-        )
-    missing = [key for key in ("name", "created", "objective", "seed") if key not in manifest]
-    if missing:
-        raise RecordError(f"{path}: lacks {', '.join(missing)}")
-    return dict(manifest)
 
 
 def _taken(root: Path) -> StudyError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from study.records import StudyRecord, TrialRecord
+from study.errors import RecordError
+from study.records import ENDED, StudyRecord, TrialRecord
 from study.store import StudyFolder
 from study.text import describe_params, duration, format_value, table
 
@@ -18,13 +21,14 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         "name": folder.name,
         "state": folder.state(record),
         "trials": record.counts,
-        "target": record.target or folder.manifest.get("trials"),
+        "target": record.target or folder.manifest["trials"],
         "objective": folder.manifest["objective"],
         "best": None
         if best is None
         else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
         "epochs_trained": sum(len(trial.epochs) for trial in record.trials.values()),
         "created": folder.manifest["created"],
+        "torn_bytes": record.torn_bytes,
     }
 
 
@@ -51,18 +55,32 @@ def trial_json(trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def study_list(folders: list[StudyFolder]) -> str:
-    """One line a study."""
-    rows = []
-    for folder in folders:
-        record = folder.read()
-        best = folder.best(record)
-        ended = sum(record.count(state) for state in ("completed", "pruned", "failed"))
-        value = "" if best is None or best.value is None else f"{best.value:.4f}"
-        target = record.target or folder.manifest.get("trials", 0)
-        metric = str(folder.manifest["objective"]["metric"])
-        rows.append([folder.name, folder.state(record), f"{ended}/{target}", metric, value, folder.manifest["created"]])
-    return table(["study", "state", "trials", "objective", "best", "created (UTC)"], rows, right=(2, 4))
+def list_json(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """The state of every study for machines; of a damaged one its name, the state `damaged` and the reason."""
+    return [_entry(path) for path in paths]
+
+
+def study_list(entries: Iterable[Mapping[str, Any]]) -> str:
+    """One line a study, from `list_json`."""
+    header = ["study", "state", "trials", "objective", "best", "created (UTC)"]
+    return table(header, [_row(entry) for entry in entries], right=(2, 4))
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    try:
+        folder = StudyFolder(path)
+        return study_json(folder, folder.read())
+    except RecordError as error:
+        return {"name": path.name, "state": "damaged", "reason": error.message}
+
+
+def _row(entry: Mapping[str, Any]) -> list[str]:
+    if entry["state"] == "damaged":
+        return [entry["name"], "damaged", "", "", "", entry["reason"]]
+    ended = sum(entry["trials"][state] for state in ENDED)
+    best = "" if entry["best"] is None else f"{entry['best']['value']:.4f}"
+    trials = f"{ended}/{entry['target']}"
+    return [entry["name"], entry["state"], trials, entry["objective"]["metric"], best, entry["created"]]
 
 
 def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = True) -> str:
@@ -140,8 +158,8 @@ def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
 
 def _data_lines(folder: StudyFolder) -> list[str]:
     """What the numbers were measured on, as far as the manifest tells."""
-    data = folder.manifest.get("data", {})
-    if "dataset" not in data:
+    data = folder.manifest["data"]
+    if not data.keys() >= {"dataset", "category", "protocol", "train_images", "validation_images"}:
         return []
     measured = "the test images, as the assignment does" if data["protocol"] == "handout" else "split off by seed"
     return [

@@ -46,6 +46,9 @@ def make_folder(results: Path, *, metric: str = "val_loss", name: str = "small",
         "seed": 0,
         "objective": {"metric": metric, "goal": goal, "epoch": "best"},
         "floors": {"24": FLOORS},
+        "data": {"fingerprint": "0" * 64},
+        "palettes": {},
+        "provenance": {},
         **manifest,
     }
     text = SPACE.replace("trials = 4", f'trials = 4\nobjective = {{ metric = "{metric}" }}')

@@ -134,7 +134,7 @@ def test_a_torn_last_line_is_told(tmp_path: Path) -> None:
 
 def test_the_handout_protocol_is_told(tmp_path: Path) -> None:
     """Scores that were selected on test images carry a warning."""
-    folder = make_folder(tmp_path, data={"dataset": "cifar10", "protocol": "handout"})
+    folder = make_folder(tmp_path, data={"fingerprint": "0" * 64, "dataset": "cifar10", "protocol": "handout"})
     fill(folder)
     assert "selected on the test images" in report_of(folder)
 

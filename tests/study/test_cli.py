@@ -85,6 +85,32 @@ def test_list_shows_every_study(tmp_path: Path, one_trial: StudyFolder) -> None:
     assert json.loads(run("list", "--json", "--results", str(tmp_path)).output)[0]["name"] == "little"
 
 
+def test_a_damaged_study_hides_no_other(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study list` shows a study that cannot be read as damaged, with the reason, and every other as ever."""
+    make_folder(tmp_path, name="broken").layout.events.write_text("{}\n")
+    make_folder(tmp_path, name="robbed").layout.events.unlink()
+
+    rows = run("list", "--results", str(tmp_path)).output.splitlines()[1:]
+    told = json.loads(run("list", "--json", "--results", str(tmp_path)).output)
+
+    assert [row.split()[:2] for row in rows] == [
+        ["broken", "damaged"],
+        ["little", "interrupted"],
+        ["robbed", "damaged"],
+    ]
+    assert "events.jsonl, line 1: unknown event None" in rows[0]
+    assert [entry["state"] for entry in told] == ["damaged", "interrupted", "damaged"]
+    assert "cannot be read" in told[2]["reason"]
+
+
+def test_show_json_tells_a_torn_line(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """`study show --json` says how many bytes of the record were not read."""
+    with one_trial.layout.events.open("a") as events:
+        events.write('{"event":')
+
+    assert json.loads(run("show", "little", "--json", "--results", str(tmp_path)).output)["torn_bytes"] == 9
+
+
 def test_check_shows_dimensions_and_cost(tmp_path: Path) -> None:
     """`study check` shows each dimension, one configuration and the cost."""
     (tmp_path / "space.toml").write_text(SPACE)

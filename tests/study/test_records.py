@@ -50,14 +50,27 @@ REFUSED = {
     "the same attempt twice": [LAUNCHED, ASKED, STARTED, STARTED],
     "an unknown event": [LAUNCHED, ("vanished", 0, {})],
     "a missing field": [LAUNCHED, ("asked", 0, {"params": PARAMS})],
+    "text for a count": [LAUNCHED, ASKED, ("started", 0, started("x"))],  # type: ignore[arg-type]
+    "true for a count": [LAUNCHED, ASKED, ("started", 0, started(True))],
+    "a number below zero": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(-1, 2.0))],
+    "text for a loss": [LAUNCHED, ASKED, STARTED, ("epoch", 0, {**epoch(1, 2.0), "val_loss": "2.0"})],
+    "text for seconds": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(1, 2.0, seconds="fast"))],
+    "an integer that no float holds": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(1, 2.0, seconds=10**400))],
+    "parameters that are no table": [LAUNCHED, ("asked", 0, {"params": [["model", "cnn"]], "seed": 5})],
+    "a parameter that is a table": [LAUNCHED, ("asked", 0, {"params": {"model": {}}, "seed": 5})],
+    "a time that is none": [LAUNCHED, ("note", None, {"text": "x", "time": "yesterday"})],
+    "a trial that is true": [LAUNCHED, ASKED, ("started", 0, {**started(), "trial": True})],
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_impossible_records_are_refused(case: str) -> None:
-    """What cannot have happened is refused, and the line is named."""
-    with pytest.raises(RecordError, match=rf"^events\.jsonl, line {len(REFUSED[case])}: "):
+    """What cannot have happened is refused in one sentence that names the line, with a hint."""
+    with pytest.raises(RecordError, match=rf"^events\.jsonl, line {len(REFUSED[case])}: ") as caught:
         read(*REFUSED[case])
+
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
 
 
 def test_a_later_attempt_wins() -> None:

@@ -91,6 +91,55 @@ REFUSED = {
     ),
     "unknown metric": ('objective = { metric = "val_los" }\n' + LEARNING_RATE, "'val_los'", "'val_loss'"),
     "name that leaves the folder": ('name = "../elsewhere"\n' + LEARNING_RATE, "cannot be the name", "letters"),
+    "kind in a list": ('[search.epochs]\nkind = ["int"]\nlow = 1\nhigh = 2', "kind is ['int']", "int"),
+    "sampler kind in a list": ('sampler = { kind = ["tpe"] }\n' + LEARNING_RATE, "no kind ['tpe']", "tpe"),
+    "pruner kind in a list": ('pruner = { kind = ["none"] }\n' + LEARNING_RATE, "no kind ['none']", "none"),
+    "nested too deep": ("name = " + "[" * 5000 + "]" * 5000, "not valid TOML", ""),
+    "an integer of 400 digits": (LEARNING_RATE.replace("1e-3", "1" + "0" * 400), "1329 bits is too large", "63 bits"),
+    "an integer of 5000 digits": (LEARNING_RATE.replace("1e-3", "1" * 5000), "not valid TOML", ""),
+    "an integer of 5000 hexadecimal digits": (
+        LEARNING_RATE.replace("1e-3", "0x" + "f" * 5000),
+        "20000 bits",
+        "63 bits",
+    ),
+    "question that is a number": ("question = 5\n" + LEARNING_RATE, "question must be text, got 5", '"5"'),
+    "name that is a number": ("name = 7\n" + LEARNING_RATE, "name must be text, got 7", '"7"'),
+    "condition without a value": (
+        '[search.model]\nkind = "choice"\nchoices = ["cnn", "unet"]\n'
+        '[search.epochs]\nkind = "int"\nlow = 1\nhigh = 9\nwhen = { model = [] }',
+        "names no value of 'model'",
+        "drop the condition",
+    ),
+    "condition between two steps": (
+        '[search.batch_size]\nkind = "int"\nlow = 10\nhigh = 30\nstep = 10\n'
+        '[search.epochs]\nkind = "int"\nlow = 2\nhigh = 9\nwhen = { batch_size = [15] }',
+        "batch_size is never 15",
+        "",
+    ),
+    "the same classes in another order": (
+        '[search.extra_classes]\nkind = "choice"\nchoices = [["cat", "dog"], ["dog", "cat"]]',
+        "names a value twice",
+        "",
+    ),
+    "a step that is next to nothing": (LEARNING_RATE + "step = 5e-324\n", "too fine", "raise it"),
+    "a float for a whole number": ('[search.epochs]\nkind = "float"\nlow = 2\nhigh = 4\nstep = 2', "whole number", ""),
+    "a pruner that waits too long": (
+        'pruner = { kind = "hyperband", min_epochs = 4 }\n[search.epochs]\nkind = "int"\nlow = 2\nhigh = 4',
+        "min_epochs = 4 lets every trial run to its end",
+        '"none"',
+    ),
+    "conditional colours under a loss": (
+        'objective = { metric = "val_accuracy" }\n[search.flip_vertical]\nkind = "choice"\nchoices = [true, false]\n'
+        '[search.num_colours]\nkind = "choice"\nchoices = [8]\nwhen = { flip_vertical = true }',
+        "cannot be compared",
+        "val_mse",
+    ),
+    "conditional model of another loss": (
+        '[search.flip_vertical]\nkind = "choice"\nchoices = [true, false]\n'
+        '[search.model]\nkind = "choice"\nchoices = ["regression_cnn"]\nwhen = { flip_vertical = true }',
+        "squared error for 'regression_cnn'",
+        "val_mse",
+    ),
     "no trials": ("trials = 0\n" + LEARNING_RATE, "at least 1", ""),
 }
 
@@ -165,6 +214,18 @@ def test_samples_obey_bounds_and_conditions() -> None:
         assert 1e-3 <= params["learning_rate"] <= 1e-2
         assert ("kernel_size" in params) == (params["model"] == "cnn")
         assert params.get("kernel_size", 3) in (3, 5, 7)
+
+
+def test_a_field_takes_its_default_where_its_condition_is_not_met() -> None:
+    """A conditional parameter's field has its default in the other trials, and data are prepared for that as well."""
+    colours = '[search.num_colours]\nkind = "choice"\nchoices = [8, 16]\nwhen = { model = "cnn" }\n'
+    text = SPACE.replace("num_colours = 8\n", "").replace("[fixed]", 'objective = { metric = "val_mse" }\n\n[fixed]')
+
+    space = make_space(colours, text=text)
+
+    assert space.taken("num_colours") == [8, 16, 24]
+    assert space.taken("model") == ["cnn", "unet"]
+    assert {space.config(space.sample(random.Random(seed))).num_colours for seed in range(50)} == {8, 16, 24}
 
 
 def test_trial_seeds_differ_and_stay() -> None:

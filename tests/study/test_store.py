@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,65 @@ def test_a_wrong_manifest_is_one_sentence(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(RecordError, match=r"study\.json"):
         StudyFolder.open(tmp_path, "little")
+
+
+DAMAGED_MANIFESTS: dict[str, tuple[Any, str]] = {
+    "objective": ("val_loss", "objective must be a table, got 'val_loss'"),
+    "objective.metric": ("val_los", "there is no metric 'val_los'"),
+    "objective.goal": (None, "lacks objective.goal"),
+    "seed": (True, "seed must be a whole number, got True"),
+    "trials": (None, "lacks trials"),
+    "data": (None, "lacks data"),
+    "data.fingerprint": (None, "lacks data.fingerprint"),
+    "palettes": (None, "lacks palettes"),
+    "palettes.many": ([], "palettes are by number of colours, got 'many'"),
+    "provenance": ([], "provenance must be a table, got []"),
+    "floors.many": ({}, "floors are by number of colours, got 'many'"),
+    "floors.24": ({"grey_table": {}}, "floors.24 has no scores of the grey table"),
+}
+
+
+@pytest.mark.parametrize("key", DAMAGED_MANIFESTS)
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, key: str) -> None:
+    """A manifest in which a needed key is gone, or holds what it cannot, is refused when it is opened."""
+    value, message = DAMAGED_MANIFESTS[key]
+    path = make_folder(tmp_path).layout.manifest
+    manifest = json.loads(path.read_text())
+    table, _, name = key.rpartition(".")
+    inside = manifest[table] if table else manifest
+    inside[name] = value
+    if value is None:
+        del inside[name]
+    path.write_text(json.dumps(manifest))
+
+    with pytest.raises(RecordError) as caught:
+        StudyFolder.open(tmp_path, "little")
+
+    assert caught.value.message.startswith(f"{path}: ")
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_missing_record_is_told(tmp_path: Path) -> None:
+    """A folder that lost its record says which file is missing."""
+    folder = make_folder(tmp_path)
+    folder.layout.events.unlink()
+
+    with pytest.raises(RecordError, match=r"events\.jsonl: cannot be read: No such file"):
+        folder.read()
+
+
+@pytest.mark.parametrize("content", [None, b"trials = 0", b"\xff"])
+def test_a_damaged_space_names_the_studys_own_file(tmp_path: Path, content: bytes | None) -> None:
+    """A search space that a study lost is to be restored there; the project's spaces are no help."""
+    folder = make_folder(tmp_path)
+    folder.layout.space.unlink() if content is None else folder.layout.space.write_bytes(content)
+
+    with pytest.raises(RecordError) as caught:
+        _ = folder.space
+
+    assert caught.value.message.startswith(f"{folder.layout.space}: ")
+    assert "search_spaces" not in str(caught.value.hint)
 
 
 def test_an_illegal_event_leaves_no_trace(tmp_path: Path) -> None:
@@ -156,9 +216,21 @@ def test_state_follows_the_driver(tmp_path: Path) -> None:
     assert folder.state(folder.read()) == "finished"
 
 
+def test_a_record_keeps_whether_it_was_live(tmp_path: Path) -> None:
+    """A driver that ends after the record was read does not turn its running trials into those of an interrupted study."""
+    folder = make_folder(tmp_path)
+    with folder.write() as writer:
+        writer.append("launched", **session(1))
+        writer.append("asked", 0, params=PARAMS, seed=1)
+        record = folder.read()
+
+    assert (folder.state(record), record.counts["running"]) == ("running", 1)
+
+
 def test_only_studies_are_listed(tmp_path: Path) -> None:
     """Other files and folders of a results folder are passed over; a missing one holds no studies."""
     make_folder(tmp_path)
+    make_folder(tmp_path, name="unborn").layout.root.rename(tmp_path / ".unborn-x1y2")
     (tmp_path / "notes").mkdir()
     (tmp_path / "a.txt").touch()
 

@@ -1,0 +1,93 @@
+"""The fields of every kind of event, and what may stand in each. Standard library only."""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from study.errors import RecordError
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_score(value: Any) -> bool:
+    return value is None or (type(value) in (float, int) and abs(value) <= sys.float_info.max)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_params(value: Any) -> bool:
+    return type(value) is dict and all(
+        type(item) in (str, bool, int, float) or (type(item) is list and all(map(_is_text, item)))
+        for item in value.values()
+    )
+
+
+_Field = tuple[Callable[[Any], bool], str]  # whether a value may stand there, and in words what may
+
+_TEXT: _Field = (_is_text, "text")
+_COUNT: _Field = (_is_count, "a whole number from 0")
+_SCORE: _Field = (_is_score, "a finite number or null")
+_TIME: _Field = (_is_time, "a time with its zone, ISO 8601")
+_PARAMS: _Field = (_is_params, "a table of settings")
+
+_ASKED = {"params": _PARAMS, "seed": _COUNT}
+_STARTED = {
+    **dict.fromkeys(("attempt", "pid", "parameters", "resumed_from_epoch"), _COUNT),
+    **dict.fromkeys(("host", "device"), _TEXT),
+}
+_EPOCH = {
+    **dict.fromkeys(("attempt", "epoch"), _COUNT),
+    **dict.fromkeys(("train_loss", "val_loss", "val_accuracy", "val_mse", "seconds", "images_per_second"), _SCORE),
+}
+_ENDED_WELL = {"attempt": _COUNT, "value": _SCORE, "epoch": _COUNT}
+_SESSION = {"trials": _COUNT, "host": _TEXT, "pid": _COUNT, "workers": _COUNT}
+
+TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
+    "asked": _ASKED,
+    "started": _STARTED,
+    "epoch": _EPOCH,
+    "completed": {**_ENDED_WELL, "checkpoint": _TEXT},
+    "pruned": _ENDED_WELL,
+    "failed": {"attempt": _COUNT, "reason": _TEXT, "message": _TEXT},
+    "interrupted": {"attempt": _COUNT},
+}
+STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
+    "launched": _SESSION,
+    "resumed": _SESSION,
+    "ended": {"reason": _TEXT},
+    "note": {"text": _TEXT},
+}
+_FIELDS: Mapping[str, Mapping[str, _Field]] = {
+    **{kind: {"time": _TIME, "trial": _COUNT, **fields} for kind, fields in TRIAL_FIELDS.items()},
+    **{kind: {"time": _TIME, **fields} for kind, fields in STUDY_FIELDS.items()},
+}
+
+
+def check_fields(event: Mapping[str, Any]) -> None:
+    """Raise `RecordError` if an event is of no known kind, lacks one of its fields, or has one of a wrong type."""
+    kind = event.get("event")
+    fields = _FIELDS.get(kind) if isinstance(kind, str) else None
+    if fields is None:
+        hint = "a newer version of this program may have written it"
+        raise RecordError(f"unknown event {reprlib.repr(kind)}", hint=hint)
+    missing = [name for name in fields if name not in event]
+    if missing:
+        raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
+    for name, (is_right, words) in fields.items():
+        if not is_right(event[name]):
+            raise RecordError(f"event {kind!r}: {name} must be {words}, got {reprlib.repr(event[name])}")

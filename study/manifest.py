@@ -1,0 +1,104 @@
+"""The manifest of a study, `study.json`: read, and checked as far as any command relies on it. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from colournet.errors import UserError
+from colournet.objective import Objective
+from study.errors import RecordError
+
+FORMAT = 1
+
+_NAMES: Mapping[type, str] = {str: "text", int: "a whole number", dict: "a table", type(None): "null"}
+
+_REQUIRED: Mapping[str, type] = {
+    "name": str,
+    "created": str,
+    "trials": int,
+    "seed": int,
+    "objective": dict,
+    "objective.metric": str,
+    "objective.goal": str,
+    "data": dict,
+    "data.fingerprint": str,
+    "palettes": dict,
+    "provenance": dict,
+}
+_CHECKED_IF_THERE: Mapping[str, type] = {
+    "floors": dict,
+    "sampler": dict,
+    "pruner": dict,
+    "provenance.versions": dict,
+}
+_GREY_TABLE = ("cross_entropy", "accuracy", "mse")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a `study.json`. Raises `RecordError` if it is missing, damaged, or of another format."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecordError(f"{path.parent}: not a study, it has no {path.name}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}", hint="restore it from a copy") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise RecordError(
+            f"{path}: has format {reprlib.repr(found)}, this program reads format {FORMAT}",
+            hint="install the version that wrote it",
+        )
+    try:
+        _check(manifest)
+    except UserError as error:
+        raise RecordError(f"{path}: {error.message}", hint="restore it from a copy") from error
+    return dict(manifest)
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    missing = [name for name in _REQUIRED if not _has(manifest, name)]
+    if missing:
+        raise RecordError(f"lacks {', '.join(missing)}")
+    for name, kind in {**_REQUIRED, **_CHECKED_IF_THERE}.items():
+        if _has(manifest, name) and type(_look_up(manifest, name)) is not kind:
+            raise RecordError(f"{name} must be {_NAMES[kind]}, got {reprlib.repr(_look_up(manifest, name))}")
+    Objective(manifest["objective"]["metric"], manifest["objective"]["goal"])
+    for name in ("palettes", "floors"):
+        for colours in manifest.get(name, {}):
+            if not (colours.isascii() and colours.isdigit() and len(colours) <= 3):
+                raise RecordError(f"{name} are by number of colours, got {reprlib.repr(colours)}")
+    for colours, scores in manifest.get("floors", {}).items():
+        if not _are_scores(scores):
+            raise RecordError(f"floors.{colours} has no scores of the grey table")
+
+
+def _are_scores(scores: Any) -> bool:
+    """Whether these are tables of numbers, the grey table's whole among them."""
+    return (
+        type(scores) is dict
+        and all(type(table) is dict and all(map(_is_number, table.values())) for table in scores.values())
+        and all(name in scores.get("grey_table", {}) for name in _GREY_TABLE)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (float, int) and abs(value) <= sys.float_info.max
+
+
+def _has(manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether `objective.metric` is there; where `objective` is no table, its own type is what is wrong."""
+    table, _, key = name.rpartition(".")
+    inside = _look_up(manifest, table) if table else manifest
+    return not isinstance(inside, dict) or key in inside
+
+
+def _look_up(manifest: Mapping[str, Any], name: str) -> Any:
+    value: Any = manifest
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

@@ -12,8 +12,6 @@ import dataclasses
 import functools
 import inspect
 import json
-import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,33 +19,31 @@ from pathlib import Path
 from typing import Any
 
 from colournet.errors import ConfigError, did_you_mean
+from colournet.values import (
+    CLASSES,
+    DATASETS,
+    DOWN_SAMPLINGS,
+    MODELS,
+    OPTIMIZERS,
+    PROTOCOLS,
+    SCHEDULES,
+    check_value,
+)
 
-MODELS = ("regression_cnn", "cnn", "unet", "dilated_unet")
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-DATASETS = ("cifar10", "scenes")
-PROTOCOLS = ("split", "handout")
+__all__ = [
+    "CLASSES",
+    "DATASETS",
+    "DOWN_SAMPLINGS",
+    "MODELS",
+    "OPTIMIZERS",
+    "PROTOCOLS",
+    "SCHEDULES",
+    "TrainConfig",
+    "check_name",
+    "check_value",
+    "field_docs",
+]
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "model": MODELS,
-    "category": CLASSES,
-    "dataset": DATASETS,
-    "protocol": PROTOCOLS,
-}
-_WHOLE_NUMBERS: dict[str, tuple[int, int]] = {
-    "kernel_size": (1, 15),
-    "num_filters": (1, 1024),
-    "dilation": (1, 16),
-    "num_colours": (2, 256),
-    "epochs": (1, 100_000),
-    "batch_size": (1, 100_000),
-    "shift_horizontal_pixels": (0, 16),
-    "shift_vertical_pixels": (0, 16),
-    "train_images": (1, 1_000_000),
-    "seed": (0, 2**32 - 1),
-    "data_seed": (0, 2**32 - 1),
-    "num_threads": (1, 1024),
-}
-_FLAGS = ("flip_horizontal", "flip_vertical")
 _ASSIGNMENT_DILATION = 2  # the assignment's "dilation=1" means one gap between taps
 
 
@@ -67,6 +63,24 @@ class TrainConfig:
     dilation: int = 1
     """Dilation of the middle convolution of `dilated_unet`, 2 to 16: 2 leaves one gap between taps; 1, none, for all others."""
 
+    down_sampling: str = "pool"
+    """How the image gets smaller: `pool` takes the largest of four (and grows by repeating each pixel), `stride` learns it:
+    convolutions of stride 2 down, transposed ones up (Springenberg et al., 2015), which keep where in the four a thing was."""
+
+    depth: int = 2
+    """Times that the image is halved, 2 to 4: filters double each time. 4 sees all of a 32 x 32 image, sky and ground alike."""
+
+    full_resolution_skip: bool = False
+    """Give a UNet `num_filters` features at full resolution, joined again before two last convolutions, so that these see
+    edges and texture and not just one grey pixel."""
+
+    residual_blocks: int = 0
+    """Residual blocks (He et al., 2016) behind each block but the up-sampling ones: depth that is easy to train."""
+
+    grey_table: bool = False
+    """Add a trained table from 64 grey levels to logits, which starts as the training pixels' histogram while the last
+    convolution starts at zero: the network begins at the floor `grey_table` and learns only what grey alone cannot tell."""
+
     num_colours: int = 24
     """Colours of the palette, 2 to 256, fitted by k-means to the training pixels of the category."""
 
@@ -74,7 +88,20 @@ class TrainConfig:
     """Passes over the training images."""
 
     learning_rate: float = 1e-3
-    """Step size of Adam, above 0."""
+    """Step size of the optimizer, above 0; the largest one of a schedule."""
+
+    optimizer: str = "adam"
+    """`adam` (Kingma and Ba, 2015), or `adamw`, which keeps weight decay apart from the step (Loshchilov and Hutter, 2019)."""
+
+    schedule: str = "constant"
+    """The learning rate over all epochs: `constant`; `cosine`, falling to zero along half a cosine; `one_cycle`, rising
+    through the first three tenths, then falling so (Smith and Topin, 2018). A falling rate lets the noise of steps settle."""
+
+    weight_decay: float = 0.0
+    """Pull of the optimizer on convolution weights towards zero, 0 to 1; 0 for none. It holds back learning by heart."""
+
+    label_smoothing: float = 0.0
+    """Share of a label in training, 0 up to 1, that is spread over all colours: neighbours in a palette are near misses."""
 
     batch_size: int = 100
     """Images of one optimizer step."""
@@ -131,6 +158,17 @@ class TrainConfig:
                 f"extra_classes names {self.category!r}, which is the category itself",
                 hint="name other classes, or leave extra_classes empty",
             )
+        self._check_dilation()
+        self._check_meaning("full_resolution_skip", "its network has no skips", meaningless=not self.has_skips)
+        self._check_meaning("grey_table", "it answers no palette colours", meaningless=self.is_regression)
+        self._check_meaning("label_smoothing", "it learns from no labels", meaningless=self.is_regression)
+        if self.down_sampling == "stride" and self.kernel_size == 1:
+            raise ConfigError(
+                "down_sampling = 'stride' with kernel_size = 1 would look at one pixel in four",
+                hint="use a kernel_size of 3 or more, or down_sampling = 'pool'",
+            )
+
+    def _check_dilation(self) -> None:
         if self.model == "dilated_unet" and self.dilation == 1:
             raise ConfigError(
                 "model 'dilated_unet' needs a dilation of 2 or more, got 1",
@@ -140,6 +178,13 @@ class TrainConfig:
             raise ConfigError(
                 f"dilation = {self.dilation} means nothing to model {self.model!r}",
                 hint="only 'dilated_unet' is dilated; in a search space add when = { model = [\"dilated_unet\"] }",
+            )
+
+    def _check_meaning(self, name: str, reason: str, *, meaningless: bool) -> None:
+        if meaningless and getattr(self, name):
+            raise ConfigError(
+                f"{name} = {json.dumps(getattr(self, name))} means nothing to model {self.model!r}: {reason}",
+                hint=f"leave {name} out; in a search space add a when = {{ model = [...] }}",
             )
 
     @classmethod
@@ -187,71 +232,33 @@ class TrainConfig:
         """Whether the network answers RGB, trained by squared error, rather than palette colours by cross-entropy."""
         return self.model == "regression_cnn"
 
+    @property
+    def has_skips(self) -> bool:
+        """Whether the later blocks of the network see the outputs of their mirror blocks."""
+        return self.model in ("unet", "dilated_unet")
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether the network is more than the assignment's: one of the further choices is made."""
+        further = ("down_sampling", "depth", "full_resolution_skip", "residual_blocks", "grey_table")
+        return any(getattr(self, name) != getattr(type(self), name) for name in further)
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels that the network answers: RGB, or a logit for each palette colour."""
+        return 3 if self.is_regression else self.num_colours
+
+    @property
+    def side_multiple(self) -> int:
+        """Height and width of the images that the network takes are multiples of this."""
+        return int(2**self.depth)
+
 
 def check_name(name: str) -> None:
     """Raise `ConfigError`, with the nearest known name as hint, if no field is called `name`."""
     known = [field.name for field in dataclasses.fields(TrainConfig)]
     if name not in known:
         raise ConfigError(f"unknown setting {name!r}", hint=did_you_mean(name, known))
-
-
-def check_value(name: str, value: Any) -> Any:
-    """Return `value` in the type of field `name`; raise `ConfigError` if it is of another type or out of range."""
-    if name in _CHOICES:
-        return _check_choice(name, value, _CHOICES[name])
-    if name in _WHOLE_NUMBERS:
-        return _check_whole_number(name, value)
-    if name in _FLAGS:
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name} must be true or false, got {value!r}")
-        return value
-    if name == "learning_rate":
-        return _check_learning_rate(value)
-    if name == "extra_classes":
-        return _check_classes(name, value)
-    return _check_device(value)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ConfigError(f"{name}: there is no {value!r}", hint=did_you_mean(str(value), choices))
-    return value
-
-
-def _check_whole_number(name: str, value: Any) -> int | None:
-    if value is None and name == "train_images":
-        return None
-    low, high = _WHOLE_NUMBERS[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-    if name == "kernel_size" and value % 2 == 0:
-        raise ConfigError(
-            f"kernel_size must be odd, got {value}",
-            hint="an odd filter keeps the image size; in a search space use choices, or step = 2 from an odd low",
-        )
-    return value
-
-
-def _check_learning_rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
-        raise ConfigError(f"learning_rate must be a number above 0, got {value!r}")
-    return float(value)
-
-
-def _check_classes(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise ConfigError(f"{name} must be a list of classes, got {value!r}", hint=f'for one class write ["{value}"]')
-    for item in value:
-        _check_choice(name, item, CLASSES)
-    if len(set(value)) != len(value):
-        raise ConfigError(f"{name} names a class twice: {', '.join(value)}")
-    return tuple(sorted(value, key=CLASSES.index))
-
-
-def _check_device(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", value):
-        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {value!r}")
-    return value
 
 
 def _plain(value: Any) -> Any:

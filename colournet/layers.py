@@ -71,8 +71,8 @@ class Description:
 
     @property
     def receptive_field(self) -> int:
-        """Side of the square of input pixels that one pixel of the answer can depend on."""
-        return self.layers[-1].receptive_field
+        """Side of the square of input pixels that one pixel of the answer can depend on: of parts summed, the widest."""
+        return max(layer.receptive_field for layer in self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)

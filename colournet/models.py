@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from colournet.config import TrainConfig
+from colournet.extended import ExtendedNet
 
 
 class CNN(nn.Module):
@@ -63,21 +64,20 @@ class UNet(nn.Module):
 
 def build(config: TrainConfig, *, generator: torch.Generator | None = None) -> nn.Module:
     """Make the network that `config` names, its initial weights drawn from `generator` (zero-seeded by default)."""
-    network = _MODELS[config.model](config)
+    network = ExtendedNet(config) if config.is_extended else _MODELS[config.model](config)
     _initialize(network, generator=generator or torch.Generator().manual_seed(0))
     return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
 def _cnn(config: TrainConfig) -> nn.Module:
-    outputs = 3 if config.is_regression else config.num_colours
-    return CNN(kernel_size=config.kernel_size, num_filters=config.num_filters, num_outputs=outputs)
+    return CNN(kernel_size=config.kernel_size, num_filters=config.num_filters, num_outputs=config.num_outputs)
 
 
 def _unet(config: TrainConfig) -> nn.Module:
     return UNet(
         kernel_size=config.kernel_size,
         num_filters=config.num_filters,
-        num_outputs=config.num_colours,
+        num_outputs=config.num_outputs,
         dilation=config.dilation,
     )
 
@@ -101,10 +101,17 @@ def _block(conv: nn.Conv2d, *resize: nn.Module) -> nn.Sequential:
 
 
 def _initialize(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Draw weights and biases uniformly within 1 / sqrt(fan in), as PyTorch and the assignment do."""
+    """Draw weights and biases uniformly within 1 / sqrt(fan in), as PyTorch and the assignment do.
+
+    Where a grey table gives the first answer, the last convolution, which corrects it, starts at zero.
+    """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.is_meta:
             bound = 1 / math.sqrt(module.weight[0].numel())
             assert module.bias is not None
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
             nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    if isinstance(network, ExtendedNet) and network.grey_table is not None:
+        nn.init.zeros_(network.finalconv.weight)
+        if network.finalconv.bias is not None:
+            nn.init.zeros_(network.finalconv.bias)

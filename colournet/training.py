@@ -6,6 +6,7 @@ The checkpoint comes first, so that whoever was told of an epoch can go on from 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,17 +19,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import checkpoints
+from colournet import checkpoints, floors, optimization
 from colournet.batches import Gathered, ImageSet, colours, grey
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
 from colournet.errors import CheckpointError, ConfigError, DivergedError
 from colournet.evaluation import score
+from colournet.extended import ExtendedNet
 from colournet.metrics import EpochMetrics
 from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
+from colournet.optimization import Optimizer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -65,7 +68,7 @@ def train(
     device = choose_device(config.device)
     objective = objective or Objective()
     with _threads(config.num_threads), _deterministic():
-        run = _Run.start(config, device) if resume_from is None else _Run.resume(config, device, resume_from)
+        run = _Run.start(config, device, data) if resume_from is None else _Run.resume(config, device, resume_from)
         training = ImageSet.on(device, data.train_images, data.train_labels)
         validation = ImageSet.on(device, data.validation_images, data.validation_labels)
         palette = torch.tensor(data.palette, device=device)
@@ -104,10 +107,11 @@ def best_epoch(history: Sequence[EpochMetrics], objective: Objective) -> EpochMe
 def check_resumable(config: TrainConfig, found: TrainConfig, history: Sequence[EpochMetrics], *, source: Path) -> None:
     """Refuse to go on with `config` from a run of the config `found` and this history.
 
-    Raises `CheckpointError` if the configs differ in more than epochs and device, or fewer epochs are asked for than
-    there are, and `DivergedError` if the last of them is not finite.
+    Raises `CheckpointError` if the configs differ in more than device and, under a constant learning rate, epochs, or
+    fewer epochs are asked for than there are, and `DivergedError` if the last of them is not finite.
     """
-    old, new = found.to_mapping(), config.replace(epochs=found.epochs, device=found.device).to_mapping()
+    epochs = found.epochs if config.schedule == "constant" else config.epochs  # a schedule is stretched over them
+    old, new = found.to_mapping(), config.replace(epochs=epochs, device=found.device).to_mapping()
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if names:
         differences = ", ".join(f"{name} is {old.get(name)!r} there and {new.get(name)!r} here" for name in names)
@@ -142,24 +146,31 @@ class _Run:
 
     config: TrainConfig
     network: nn.Module
-    optimizer: torch.optim.Adam
+    optimizer: Optimizer
     generator: torch.Generator
     history: list[EpochMetrics] = field(default_factory=list)
 
     @classmethod
-    def start(cls, config: TrainConfig, device: torch.device) -> _Run:
-        """Draw fresh weights from the config's seed."""
+    def start(cls, config: TrainConfig, device: torch.device, data: TrainingData) -> _Run:
+        """Draw fresh weights from the config's seed; a grey table begins as the histogram of the training pixels."""
+        run = cls._build(config, device)
+        if isinstance(run.network, ExtendedNet) and run.network.grey_table is not None:
+            table = floors.fit_grey_table(data.train_images, data.palette)
+            run.network.grey_table.start_from(torch.from_numpy(table).float())
+        return run
+
+    @classmethod
+    def _build(cls, config: TrainConfig, device: torch.device) -> _Run:
         generator = torch.Generator().manual_seed(config.seed)
         network = build(config, generator=generator).to(device)
-        optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
-        return cls(config, network, optimizer, generator)
+        return cls(config, network, optimization.make_optimizer(network, config), generator)
 
     @classmethod
     def resume(cls, config: TrainConfig, device: torch.device, path: Path) -> _Run:
         """Take up the run that a checkpoint holds; only the number of epochs and the device may differ."""
         checkpoint = checkpoints.load_checkpoint(path)
         check_resumable(config, checkpoint.config, checkpoint.history, source=path)
-        run = cls.start(config, device)
+        run = cls._build(config, device)
         checkpoints.load_weights(run.network, checkpoint.weights, source=path)
         _load_optimizer(run.optimizer, checkpoint.optimizer, source=path)
         _load_generator(run.generator, checkpoint.generator, source=path)
@@ -182,8 +193,10 @@ def _train_one_epoch(run: _Run, training: ImageSet) -> float:
     """Step through all batches once; answer the mean loss over the images, read back from the device once."""
     run.network.train()
     total = torch.zeros((), dtype=torch.float64, device=training.images.device)
-    for batch in training.shuffled(run.config, generator=run.generator):
-        loss = batch_loss(run.network, batch, regression=run.config.is_regression)
+    steps = math.ceil(len(training) / run.config.batch_size)
+    for step, batch in enumerate(training.shuffled(run.config, generator=run.generator), len(run.history) * steps):
+        optimization.set_learning_rate(run.optimizer, run.config, done=step / (steps * run.config.epochs))
+        loss = batch_loss(run.network, batch, regression=run.config.is_regression, smoothing=run.config.label_smoothing)
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
@@ -191,14 +204,14 @@ def _train_one_epoch(run: _Run, training: ImageSet) -> float:
     return total.item() / len(training)
 
 
-def batch_loss(network: nn.Module, batch: Gathered, *, regression: bool) -> Float[Tensor, ""]:
-    """Mean squared error in RGB over pixels and channels, or cross-entropy in nats a pixel over palette colours."""
+def batch_loss(network: nn.Module, batch: Gathered, *, regression: bool, smoothing: float = 0.0) -> Float[Tensor, ""]:
+    """Mean squared error in RGB over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
     images, labels = batch
     output = network(grey(images))
     if regression:
         return functional.mse_loss(output, colours(images))
     logits = output.permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
-    return functional.cross_entropy(logits, labels.flatten().long())
+    return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=smoothing)
 
 
 def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:
@@ -208,12 +221,13 @@ def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:
     checkpoints.save_checkpoint(folder / LAST_CHECKPOINT, run.checkpoint())
 
 
-def _load_optimizer(optimizer: torch.optim.Adam, kept: Mapping[str, Tensor], *, source: Path) -> None:
+def _load_optimizer(optimizer: Optimizer, kept: Mapping[str, Tensor], *, source: Path) -> None:
     """Put Adam's state back, laid out in memory as its weights are: fused Adam takes no notice of strides."""
     groups = optimizer.state_dict()["param_groups"]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     try:
-        for index, weight in enumerate(optimizer.param_groups[0]["params"]):
+        for index, weight in enumerate(weights):
             moments = {name: kept[f"{index}.{name}"].reshape(weight.shape) for name in _MOMENTS}
             state[index] = {name: torch.empty_like(weight).copy_(moment) for name, moment in moments.items()}
             state[index]["step"] = kept[f"{index}.step"].reshape(())

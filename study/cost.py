@@ -20,7 +20,11 @@ _TRAIN_IMAGES = {
     ("scenes", "handout"): 1500,
 }
 _SIDE = 32
+_GREY_LEVELS = 64
 _SAMPLES = 200
+
+
+_Layer = tuple[int, int, int]  # channels in, channels out, pixels
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,48 @@ class Estimate:
 
 def multiply_adds(config: TrainConfig) -> int:
     """Multiply-adds of one forward pass over one 32 x 32 image."""
-    f, skips = config.num_filters, config.model in ("unet", "dilated_unet")
-    c = 3 if config.is_regression else config.num_colours
-    pixels = _SIDE**2
-    layers = [
-        (1, f, pixels),
-        (f, 2 * f, pixels // 4),
-        (2 * f, 2 * f, pixels // 16),
-        (4 * f if skips else 2 * f, f, pixels // 16),
-        (2 * f if skips else f, c, pixels // 4),
-        (c + 1 if skips else c, c, pixels),
-    ]
-    return sum(channels_in * channels_out * size for channels_in, channels_out, size in layers) * config.kernel_size**2
+    table = _GREY_LEVELS * config.num_outputs * _SIDE**2 if config.grey_table else 0
+    layers = [*_ends(config), *_downs(config), *_ups(config)]
+    return table + config.kernel_size**2 * sum(
+        channels_in * channels_out * size for channels_in, channels_out, size in layers
+    )
+
+
+def _ends(config: TrainConfig) -> list[_Layer]:
+    """The convolutions at full resolution: the last one, and those of a full-resolution skip."""
+    f, c, pixels = config.num_filters, config.num_outputs, _SIDE**2
+    if not config.full_resolution_skip:
+        return [(c + 1 if config.has_skips else c, c, pixels)]
+    return [(1, f, pixels), (2 * f, f, pixels), (f, c, pixels), *_residual(config, f, pixels)]
+
+
+def _downs(config: TrainConfig) -> list[_Layer]:
+    """The blocks that halve the image, which a pooling one does after its convolution, and the middle one."""
+    layers, channels, pixels = [], config.num_filters if config.full_resolution_skip else 1, _SIDE**2
+    for width in _widths(config):
+        layers.append((channels, width, pixels if config.down_sampling == "pool" else pixels // 4))
+        channels, pixels = width, pixels // 4
+        layers += _residual(config, width, pixels)
+    return [*layers, (channels, channels, pixels), *_residual(config, channels, pixels)]
+
+
+def _ups(config: TrainConfig) -> list[_Layer]:
+    """The blocks that double the image, after a convolution, or by a transposed one, which costs as much."""
+    widths = _widths(config)
+    outputs = [*reversed(widths[:-1]), config.num_filters if config.full_resolution_skip else config.num_outputs]
+    layers, channels, pixels = [], widths[-1], _SIDE**2 // 4**config.depth
+    for mirror, output in zip(reversed(widths), outputs, strict=True):
+        layers.append((channels + mirror if config.has_skips else channels, output, pixels))
+        channels, pixels = output, pixels * 4
+    return layers
+
+
+def _residual(config: TrainConfig, channels: int, pixels: int) -> list[_Layer]:
+    return [(channels, channels, pixels)] * (2 * config.residual_blocks)
+
+
+def _widths(config: TrainConfig) -> list[int]:
+    return [config.num_filters * 2**level for level in range(config.depth)]
 
 
 def estimate(space: Space) -> Estimate:

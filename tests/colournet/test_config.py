@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colournet.config import CLASSES, DATASETS, MODELS, PROTOCOLS, TrainConfig, field_docs
+from colournet.config import (
+    CLASSES,
+    DATASETS,
+    DOWN_SAMPLINGS,
+    MODELS,
+    OPTIMIZERS,
+    PROTOCOLS,
+    SCHEDULES,
+    TrainConfig,
+    field_docs,
+)
 from colournet.errors import ConfigError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -23,7 +33,16 @@ def configs(draw: st.DrawFn) -> TrainConfig:
     return TrainConfig(
         model=model,
         dilation=draw(st.integers(2, 16)) if model == "dilated_unet" else 1,
-        kernel_size=draw(st.sampled_from(range(1, 16, 2))),
+        kernel_size=draw(st.sampled_from(range(3, 16, 2))),
+        down_sampling=draw(st.sampled_from(DOWN_SAMPLINGS)),
+        depth=draw(st.integers(2, 4)),
+        full_resolution_skip=draw(st.booleans()) and "unet" in model,
+        residual_blocks=draw(st.integers(0, 8)),
+        grey_table=draw(st.booleans()) and model != "regression_cnn",
+        optimizer=draw(st.sampled_from(OPTIMIZERS)),
+        schedule=draw(st.sampled_from(SCHEDULES)),
+        weight_decay=draw(st.floats(0, 1)),
+        label_smoothing=0.0 if model == "regression_cnn" else draw(st.floats(0, 1, exclude_max=True)),
         num_filters=draw(st.integers(1, 1024)),
         num_colours=draw(st.integers(2, 256)),
         epochs=draw(st.integers(1, 100_000)),
@@ -101,6 +120,16 @@ def test_mapping_round_trip(config: TrainConfig) -> None:
         ("device", "cuda:\u0663"),
         ("device", 0),
         ("num_threads", 0),
+        ("depth", 1),
+        ("depth", 5),
+        ("residual_blocks", -1),
+        ("grey_table", 1),
+        ("weight_decay", -0.1),
+        ("weight_decay", 1.1),
+        ("weight_decay", float("nan")),
+        ("label_smoothing", 1),
+        ("label_smoothing", False),
+        ("down_sampling", 2),
         ("model", None),
         ("model", ["unet"]),
     ],
@@ -121,6 +150,9 @@ def test_wrong_value(name: str, value: Any) -> None:
         ("dataset", "cifar", "cifar10"),
         ("protocol", "handouts", "handout"),
         ("extra_classes", ["dear"], "deer"),
+        ("down_sampling", "strided", "stride"),
+        ("optimizer", "admw", "adamw"),
+        ("schedule", "onecycle", "one_cycle"),
     ],
 )
 def test_misspelt_value(name: str, value: Any, meant: str) -> None:
@@ -153,6 +185,42 @@ def test_dilation_elsewhere(model: str) -> None:
     """Dilation means nothing to the other networks, and is not ignored in silence."""
     with pytest.raises(ConfigError, match=f"means nothing to model '{model}'"):
         TrainConfig(model=model, dilation=2)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value"),
+    [
+        ("cnn", "full_resolution_skip", True),
+        ("regression_cnn", "full_resolution_skip", True),
+        ("regression_cnn", "grey_table", True),
+        ("regression_cnn", "label_smoothing", 0.1),
+    ],
+)
+def test_choices_without_meaning(model: str, name: str, value: Any) -> None:
+    """A choice that means nothing to a model is refused with the reason, and not ignored in silence."""
+    with pytest.raises(ConfigError, match=f"^{name} = .* means nothing to model '{model}': ") as caught:
+        TrainConfig.from_mapping({"model": model, name: value})
+
+    assert "when = { model" in str(caught.value.hint)
+
+
+def test_strides_of_a_single_pixel() -> None:
+    """A filter of one pixel that moves by two would never see three pixels of four."""
+    with pytest.raises(ConfigError, match="one pixel in four"):
+        TrainConfig(down_sampling="stride", kernel_size=1)
+
+
+def test_defaults_are_the_assignments() -> None:
+    """Nothing of the further choices is chosen by default."""
+    config = TrainConfig()
+
+    assert not config.is_extended
+    assert (config.optimizer, config.schedule, config.weight_decay, config.label_smoothing) == (
+        "adam",
+        "constant",
+        0,
+        0,
+    )
 
 
 def test_dilation_of_the_assignment() -> None:

@@ -162,3 +162,10 @@ def test_an_unknown_operation() -> None:
 
     with pytest.raises(NotImplementedError, match="bilinear"):
         describe_network(network, image_size=8)
+
+
+def test_the_widest_of_summed_parts_counts() -> None:
+    """A grey table added to the logits sees one pixel; what it is added to sees as much as without it."""
+    config = make_config("unet")
+
+    assert describe(config.replace(grey_table=True)).receptive_field == describe(config).receptive_field

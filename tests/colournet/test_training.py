@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from colournet import checkpoints, training
+from colournet import checkpoints, floors, training
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData
 from colournet.errors import CheckpointError, ConfigError, DivergedError
@@ -67,8 +67,28 @@ def stopped(config: TrainConfig, training_data: TrainingData, tmp_path: Path) ->
         {"model": "regression_cnn", "num_filters": 3},
         {"model": "cnn", "batch_size": 19},
         {"model": "dilated_unet", "dilation": 2, "batch_size": 1000, "num_colours": 4},
+        {
+            "down_sampling": "stride",
+            "depth": 3,
+            "full_resolution_skip": True,
+            "residual_blocks": 1,
+            "grey_table": True,
+            "flip_horizontal": True,
+            "optimizer": "adamw",
+            "schedule": "one_cycle",
+            "weight_decay": 0.1,
+            "label_smoothing": 0.1,
+        },
+        {"model": "cnn", "grey_table": True, "schedule": "cosine", "weight_decay": 0.01},
     ],
-    ids=["unet, augmented, with extra classes", "regression_cnn", "cnn, last batch of one", "dilated_unet, one batch"],
+    ids=[
+        "unet, augmented, with extra classes",
+        "regression_cnn",
+        "cnn, last batch of one",
+        "dilated_unet, one batch",
+        "every further choice",
+        "cnn, grey table, cosine, decay",
+    ],
 )
 def test_resumed_to_the_same_bits(
     settings: dict[str, Any], epoch: int, config: TrainConfig, bundle: DataBundle, tmp_path: Path
@@ -93,6 +113,56 @@ def test_repeated_to_the_same_bits(config: TrainConfig, training_data: TrainingD
 
     assert measured(first.history) == measured(second.history)
     assert measured(first.history) != measured(other.history)
+
+
+def test_the_assignments_bits(config: TrainConfig, bundle: DataBundle) -> None:
+    """Naming the defaults of the further choices changes no bit of the assignment's training."""
+    named = {
+        "down_sampling": "pool",
+        "depth": 2,
+        "full_resolution_skip": False,
+        "residual_blocks": 0,
+        "grey_table": False,
+        "optimizer": "adam",
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+    }
+    data = bundle.for_run(config)
+
+    assert measured(train(config, data).history) == measured(train(config.replace(**named), data).history)
+
+
+def test_grey_table_begins_at_its_floor(config: TrainConfig, training_data: TrainingData) -> None:
+    """The first loss of a network with a grey table is that of the floor, and training goes below it."""
+    images = training_data.train_images
+    floor = floors.measure(images, images, training_data.palette)["grey_table"]["cross_entropy"]
+    config = config.replace(grey_table=True, full_resolution_skip=True, num_filters=8, batch_size=1000, epochs=20)
+
+    history = train(config, training_data).history
+
+    assert history[0].train_loss == pytest.approx(floor, abs=0.05)
+    assert history[-1].train_loss < floor - 0.1
+
+
+def test_a_model_brings_its_grey_table(config: TrainConfig, training_data: TrainingData, tmp_path: Path) -> None:
+    """A model file needs nothing of the training data to answer as the network did that was trained."""
+    config = config.replace(grey_table=True, epochs=1)
+    trained = train(config, training_data, checkpoint_dir=tmp_path).model.network.eval()
+
+    loaded = checkpoints.load_model(tmp_path / BEST_MODEL).network.eval()
+
+    picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(loaded(picture), trained(picture))
+
+
+def test_a_schedule_cannot_be_stretched(config: TrainConfig, training_data: TrainingData, tmp_path: Path) -> None:
+    """Under a schedule the number of epochs decides every step, so a checkpoint does not go on for another number."""
+    config = config.replace(schedule="cosine")
+    train(config, training_data, checkpoint_dir=tmp_path, on_epoch=stop_after(1))
+
+    with pytest.raises(CheckpointError, match="epochs is 3 there and 4 here"):
+        train(config.replace(epochs=4), training_data, resume_from=tmp_path / LAST_CHECKPOINT)
 
 
 @pytest.mark.parametrize("model", ["cnn", "regression_cnn"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import click
 
 from colournet import entrypoint
-from colournet.config import MODELS, TrainConfig, field_docs
+from colournet.config import MODELS, TrainConfig
+from colournet.options import config_options
 
 _DATA_DIR = click.option(
     "--data-dir",
@@ -29,36 +29,8 @@ def cli() -> None:
     """Train, and look at, small networks that colour small pictures."""
 
 
-def _config_options(command: Any) -> Any:
-    """Add one option for each field of `TrainConfig`, documented by the string under the field."""
-    for field in reversed(dataclasses.fields(TrainConfig)):
-        command = click.option(*_declaration(field), **_kind(field), default=None, help=_help(field))(command)
-    return command
-
-
-def _declaration(field: dataclasses.Field[Any]) -> list[str]:
-    flag = "--" + field.name.replace("_", "-")
-    return [f"{flag}/--no-{flag[2:]}" if isinstance(field.default, bool) else flag, field.name]
-
-
-def _kind(field: dataclasses.Field[Any]) -> dict[str, Any]:
-    if isinstance(field.default, bool):
-        return {}
-    if field.name == "extra_classes":
-        return {"type": str, "metavar": "CLASS,..."}
-    if isinstance(field.default, str):
-        return {"type": str, "metavar": "NAME"}
-    return {"type": float if isinstance(field.default, float) else int}
-
-
-def _help(field: dataclasses.Field[Any]) -> str:
-    default = field.default
-    shown = "none" if default in ((), None) else str(default).lower() if isinstance(default, bool) else default
-    return f"{field_docs()[field.name]}  [default: {shown}]"
-
-
 @cli.command()
-@_config_options
+@config_options
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="A config.toml; other options override it."
 )
@@ -217,7 +189,7 @@ def palette(
 
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path), required=False)
-@_config_options
+@config_options
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="A config.toml; other options override it."
 )

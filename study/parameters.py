@@ -101,7 +101,7 @@ class Parameter:
     def describe(self) -> str:
         """The values in words: `cnn, unet` or `0.0001 to 0.03, log`."""
         if self.kind == "choice":
-            return ", ".join("+".join(c) or "none" if isinstance(c, list) else str(c) for c in self.choices)
+            return ", ".join(_in_words(choice) for choice in self.choices)
         step = f", step {self.step:g}" if self.step else ""
         return f"{self.low:g} to {self.high:g}{step}{', log' if self.log else ''}"
 
@@ -139,6 +139,12 @@ class Parameter:
         second = self.low + (self.step or 1) if self.kind == "int" else self.low
         extremes = [self.low, min(second, self.high), self.high]
         return extremes if self.kind == "int" else [float(value) for value in extremes]
+
+
+def _in_words(choice: Value) -> str:
+    if isinstance(choice, bool):
+        return "yes" if choice else "no"
+    return ("+".join(choice) or "none") if isinstance(choice, list) else str(choice)
 
 
 def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:

@@ -7,7 +7,6 @@ mid-course: weights, optimizer, generator, epoch history and config, from which 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from colournet import files
 from colournet.config import TrainConfig
 from colournet.errors import CheckpointError, ConfigError
 from colournet.metrics import EpochMetrics
@@ -118,9 +118,8 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: P
 
 def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    scratch = path.with_name(path.name + ".part")
-    save_file(held, scratch, metadata={_ENTRY: json.dumps(description, allow_nan=False)})
-    os.replace(scratch, path)
+    with files.replacing(path) as part:
+        save_file(held, part, metadata={_ENTRY: json.dumps(description, allow_nan=False)})
 
 
 def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

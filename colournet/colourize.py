@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from colournet import files
 from colournet.checkpoints import Model
 from colournet.decoding import restore_grey
 from colournet.errors import CheckpointError, ConfigError, DataError
@@ -136,8 +137,7 @@ def _free_name(source: Path, out: Path, taken: set[Path]) -> Path:
     number = 1
     while True:
         target = out / f"{source.stem}-colour{'' if number == 1 else f'-{number}'}.png"
-        scratch = target.with_name(target.name + ".part")
-        if taken.isdisjoint({target.resolve(), scratch.resolve()}):
+        if taken.isdisjoint({target.resolve(), files.scratch(target).resolve()}):
             return target
         number += 1
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from colournet import files
 from colournet.errors import ConfigError
 
 _DOTS_PER_INCH = 120
@@ -15,11 +15,10 @@ _DOTS_PER_INCH = 120
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all, its folder made. Raises `ConfigError` where that cannot be."""
     check(path)
-    scratch = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(scratch, format="png", dpi=_DOTS_PER_INCH)
-        os.replace(scratch, path)
+        with files.replacing(path) as part:
+            figure.savefig(part, format="png", dpi=_DOTS_PER_INCH)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
 

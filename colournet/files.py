@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+def scratch(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Answer the name to write to; when the block ends without an error, what was written takes the place of `path`."""
+    yield scratch(path)
+    os.replace(scratch(path), path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file of UTF-8 text."""
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file's content."""
-    scratch = target.with_name(target.name + ".part")
-    shutil.copyfile(source, scratch)
-    os.replace(scratch, target)
+    with replacing(target) as part:
+        shutil.copyfile(source, part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 import zlib
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
+from colournet import files
 from colournet.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -95,11 +95,10 @@ def write_photo(path: Path, photo: Photo, paint: Callable[[int, int], UInt8[np.n
         if photo.alpha is not None:
             rows = np.dstack([rows, photo.alpha[top:bottom]])
         image.paste(Image.fromarray(np.ascontiguousarray(rows)), (0, top))
-    scratch = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(scratch, format="PNG")
-        os.replace(scratch, path)
+        with files.replacing(path) as part:
+            image.save(part, format="PNG")
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}", hint="give another --out") from error
 

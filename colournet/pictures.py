@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from colournet import files
 from colournet.metrics import EpochMetrics
 
 _ZOOM = 3
@@ -83,12 +83,10 @@ def save_curves(path: Path, history: Sequence[EpochMetrics], *, loss_name: str) 
     for axes in (loss, accuracy):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    scratch = path.with_name(path.name + ".part")
-    figure.savefig(scratch, format="png", dpi=120)
-    os.replace(scratch, path)
+    with files.replacing(path) as part:
+        figure.savefig(part, format="png", dpi=120)
 
 
 def _save(sheet: Image.Image, path: Path) -> None:
-    scratch = path.with_name(path.name + ".part")
-    sheet.save(scratch, format="PNG")
-    os.replace(scratch, path)
+    with files.replacing(path) as part:
+        sheet.save(part, format="PNG")

@@ -14,6 +14,7 @@ import pytest
 
 import colournet.cli
 import study.cli
+from study.space import Space
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -47,6 +48,15 @@ def test_the_readmes_commands_work(tmp_path: Path, ray_dir: Path) -> None:
         )
         assert done.returncode == 0, (name, arguments, done.stderr)
     assert (tmp_path / "results" / "first" / "report.html").exists()
+
+
+def test_the_readmes_search_spaces_are_valid() -> None:
+    """A search space that is copied from the README can be launched as it stands."""
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+
+    assert blocks
+    for block in blocks:
+        Space.parse(block)
 
 
 @pytest.mark.parametrize("group", [study.cli.cli, colournet.cli.cli], ids=lambda group: group.name)

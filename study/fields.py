@@ -30,6 +30,14 @@ def _is_time(value: Any) -> bool:
         return False
 
 
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _is_limits(value: Any) -> bool:
+    return type(value) is dict and all(map(_is_score, value.values()))
+
+
 def _is_params(value: Any) -> bool:
     return type(value) is dict and all(
         type(item) in (str, bool, int, float) or (type(item) is list and all(map(_is_text, item)))
@@ -42,8 +50,23 @@ _Field = tuple[Callable[[Any], bool], str]  # whether a value may stand there, a
 _TEXT: _Field = (_is_text, "text")
 _COUNT: _Field = (_is_count, "a whole number from 0")
 _SCORE: _Field = (_is_score, "a finite number or null")
+_FLAG: _Field = (_is_flag, "true or false")
 _TIME: _Field = (_is_time, "a time with its zone, ISO 8601")
 _PARAMS: _Field = (_is_params, "a table of settings")
+
+
+def _one_of(*words: str) -> _Field:
+    return lambda value: type(value) is str and value in words, "one of " + ", ".join(words)
+
+
+FAILURES = ("diverged", "error", "lost", "out_of_memory", "timed_out")
+"""Why a trial failed: see docs/results-format.md for each reason's policy."""
+
+INTERRUPTIONS = ("stopped", "lost", "out_of_memory", "disk_full")
+"""Why an attempt ended before its trial did, which goes on in another."""
+
+ENDINGS = ("finished", "budget", "interrupted", "terminated", "failed")
+"""Why a driver ended."""
 
 _ASKED = {"params": _PARAMS, "seed": _COUNT}
 _STARTED = {
@@ -56,6 +79,12 @@ _EPOCH = {
 }
 _ENDED_WELL = {"attempt": _COUNT, "value": _SCORE, "epoch": _COUNT}
 _SESSION = {"trials": _COUNT, "host": _TEXT, "pid": _COUNT, "workers": _COUNT}
+_MAY_HAVE_SESSION: Mapping[str, _Field] = {
+    "space": _TEXT,
+    "limits": (_is_limits, "a table of numbers or null"),
+    "time_budget_seconds": _SCORE,
+    "epoch_budget": _COUNT,
+}
 
 TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "asked": _ASKED,
@@ -63,15 +92,25 @@ TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "epoch": _EPOCH,
     "completed": {**_ENDED_WELL, "checkpoint": _TEXT},
     "pruned": _ENDED_WELL,
-    "failed": {"attempt": _COUNT, "reason": _TEXT, "message": _TEXT},
+    "failed": {"attempt": _COUNT, "reason": _one_of(*FAILURES), "message": _TEXT},
     "interrupted": {"attempt": _COUNT},
+    "discarded": {"checkpoint": _TEXT, "bytes": _COUNT},
 }
 STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "launched": _SESSION,
     "resumed": _SESSION,
-    "ended": {"reason": _TEXT},
+    "ended": {"reason": _one_of(*ENDINGS)},
     "note": {"text": _TEXT},
 }
+_MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
+    "asked": {"enqueued": _COUNT},
+    "epoch": {"filled_in": _FLAG},
+    "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},
+    "launched": _MAY_HAVE_SESSION,
+    "resumed": _MAY_HAVE_SESSION,
+    "ended": {"message": _TEXT},
+}
+"""What an event has only where it applies, or has had only since a later version of this format."""
 _FIELDS: Mapping[str, Mapping[str, _Field]] = {
     **{kind: {"time": _TIME, "trial": _COUNT, **fields} for kind, fields in TRIAL_FIELDS.items()},
     **{kind: {"time": _TIME, **fields} for kind, fields in STUDY_FIELDS.items()},
@@ -88,6 +127,7 @@ def check_fields(event: Mapping[str, Any]) -> None:
     missing = [name for name in fields if name not in event]
     if missing:
         raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
-    for name, (is_right, words) in fields.items():
+    checks = {**fields, **{name: field for name, field in _MAY_HAVE.get(str(kind), {}).items() if name in event}}
+    for name, (is_right, words) in checks.items():
         if not is_right(event[name]):
             raise RecordError(f"event {kind!r}: {name} must be {words}, got {reprlib.repr(event[name])}")

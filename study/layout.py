@@ -55,6 +55,10 @@ class TrialLayout:
         """What the next attempt goes on from."""
         return self.attempt(attempt) / LAST_CHECKPOINT
 
+    def stacks(self, attempt: int) -> Path:
+        """Where each thread of an attempt was when it ran past its time limit; empty or missing where it did not."""
+        return self.attempt(attempt) / "stacks.txt"
+
     def attempts(self) -> list[int]:
         """The numbers of the attempts that have a folder, in order."""
         found = (re.fullmatch(r"attempt-(\d+)", path.name) for path in self.root.glob("attempt-*"))

@@ -1,13 +1,15 @@
 """The record: its events, and the state that they add up to. Standard library only.
 
 A trial is *asked*, *started* (once per attempt), has *epochs*, and ends once as *completed*, *pruned* or *failed*. An
-*interrupted* trial has not ended: it is started again, as a new attempt, when the study is resumed. `StudyRecord.apply`
-enforces this for the writer and folds the same events for every reader.
+*interrupted* trial has not ended: it is started again, as a new attempt, at once or when the study is resumed.
+`StudyRecord.apply` enforces this for the writer and folds the same events for every reader; docs/results-format.md has it
+in prose.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,13 +46,22 @@ class TrialRecord:
     """Number of trained weights of its network."""
     epochs: dict[int, Event] = field(default_factory=dict)
     """The `epoch` event of each epoch; where attempts repeat one, the later attempt's."""
+    trained: int = 0
+    """Epochs that were trained in all, those that a later attempt repeated included."""
+    attempt_epoch: int | None = None
+    """The last epoch of the latest attempt, None before its first."""
     value: float | None = None
     """The objective at the best epoch; None for a failed trial or one that is still under way."""
     best_epoch: int | None = None
     checkpoint: str | None = None
-    """The best epoch's model, relative to the study's folder."""
+    """The best epoch's model, relative to the study's folder; None where it was not kept."""
     reason: str | None = None
+    """Why the trial failed or was last interrupted; None where it was not, or has been started since."""
     message: str | None = None
+    interruptions: Counter[str] = field(default_factory=Counter)
+    """How often its attempts were interrupted, by reason."""
+    enqueued: int | None = None
+    """Which of the space's known points it was asked for, or None."""
 
     @property
     def last_epoch(self) -> int:
@@ -74,6 +85,14 @@ class StudyRecord:
     """Why the latest driver ended (`finished`, `interrupted`, `terminated`, `failed`), None while it has not."""
     sessions: int = 0
     """How many drivers have written this record."""
+    message: str | None = None
+    """What there was to say of that end."""
+    spaces: list[str] = field(default_factory=list)
+    """The TOML of the search spaces that sessions began with, where it was new; the last one is in force."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """The limits of the latest session, as `study.limits.Limits` reads them."""
+    session: Event | None = None
+    """The `launched` or `resumed` event of the latest session."""
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
@@ -108,12 +127,14 @@ class StudyRecord:
         if kind == "asked":
             if number != len(self.trials):
                 raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
-            self.trials[number] = TrialRecord(number, dict(event["params"]), event["seed"], event["time"])
+            trial = TrialRecord(number, dict(event["params"]), event["seed"], event["time"])
+            trial.enqueued = event.get("enqueued")
+            self.trials[number] = trial
             return
         trial = self.trials.get(number)
         if trial is None:
             raise RecordError(f"trial {number} is {kind!r} but was never asked")
-        if trial.state in ENDED:
+        if trial.state in ENDED and kind != "discarded":
             raise RecordError(f"trial {number} is {kind!r} after it was {trial.state}")
         _TRANSITIONS[kind](trial, event)
 
@@ -139,10 +160,14 @@ class StudyRecord:
 
     def _apply_to_study(self, kind: str, event: Event) -> None:
         if kind in ("launched", "resumed"):
-            self.target, self.ended, self.sessions = event["trials"], None, self.sessions + 1
+            self.target, self.ended, self.message = event["trials"], None, None
+            self.session, self.sessions = event, self.sessions + 1
+            self.limits = dict(event.get("limits", self.limits))
+            if "space" in event:
+                self.spaces.append(event["space"])
             self._interrupt_orphans()
         elif kind == "ended":
-            self.ended = event["reason"]
+            self.ended, self.message = event["reason"], event.get("message")
         else:
             self.notes.append(event["text"])
 
@@ -185,30 +210,37 @@ def best_first(trials: Iterable[TrialRecord], *, goal: str) -> Iterator[TrialRec
 def _start(trial: TrialRecord, event: Event) -> None:
     if event["attempt"] <= trial.attempt:
         raise RecordError(f"trial {trial.number} starts attempt {event['attempt']} after attempt {trial.attempt}")
-    trial.state, trial.attempt = "running", event["attempt"]
+    trial.state, trial.attempt, trial.attempt_epoch = "running", event["attempt"], None
+    trial.reason = trial.message = None
     trial.started = trial.started or event["time"]
     trial.host, trial.device, trial.parameters = event["host"], event["device"], event["parameters"]
 
 
 def _add_epoch(trial: TrialRecord, event: Event) -> None:
-    if trial.attempt == 0:
-        raise RecordError(f"trial {trial.number} has an epoch before it was started")
-    known = trial.epochs.get(event["epoch"])
-    if known is None or event["attempt"] >= known["attempt"]:
-        trial.epochs[event["epoch"]] = event
+    _check_running(trial, event)
+    epoch = event["epoch"]
+    known_before = trial.last_epoch if trial.attempt_epoch is None else trial.attempt_epoch
+    follows = 1 <= epoch <= known_before + 1 if trial.attempt_epoch is None else epoch == known_before + 1
+    if not follows:
+        raise RecordError(f"trial {trial.number} has epoch {epoch} after epoch {known_before}")
+    trial.epochs[epoch] = event
+    trial.attempt_epoch, trial.trained = epoch, trial.trained + 1
 
 
 def _complete(trial: TrialRecord, event: Event) -> None:
-    if event["epoch"] not in trial.epochs:
-        raise RecordError(f"trial {trial.number} is completed by epoch {event['epoch']}, which is not recorded")
-    trial.state, trial.ended, trial.checkpoint = "completed", event["time"], event["checkpoint"]
-    trial.value, trial.best_epoch = event["value"], event["epoch"]
+    _check_running(trial, event)
+    _end_at_epoch(trial, event, "completed")
+    trial.checkpoint = event["checkpoint"]
 
 
 def _prune(trial: TrialRecord, event: Event) -> None:
+    _end_at_epoch(trial, event, "pruned")
+
+
+def _end_at_epoch(trial: TrialRecord, event: Event, state: str) -> None:
     if event["epoch"] not in trial.epochs:
-        raise RecordError(f"trial {trial.number} is pruned at epoch {event['epoch']}, which is not recorded")
-    trial.state, trial.ended = "pruned", event["time"]
+        raise RecordError(f"trial {trial.number} is {state} at epoch {event['epoch']}, which is not recorded")
+    trial.state, trial.ended = state, event["time"]
     trial.value, trial.best_epoch = event["value"], event["epoch"]
 
 
@@ -217,8 +249,26 @@ def _fail(trial: TrialRecord, event: Event) -> None:
     trial.reason, trial.message = event["reason"], event["message"]
 
 
-def _interrupt(trial: TrialRecord, _: Event) -> None:
+def _interrupt(trial: TrialRecord, event: Event) -> None:
     trial.state = "interrupted"
+    trial.reason, trial.message = event.get("reason"), event.get("message")
+    if trial.reason is not None:
+        trial.interruptions[trial.reason] += 1
+
+
+def _discard(trial: TrialRecord, event: Event) -> None:
+    if trial.checkpoint != event["checkpoint"]:
+        raise RecordError(f"trial {trial.number} has no checkpoint {event['checkpoint']!r} to be discarded")
+    trial.checkpoint = None
+
+
+def _check_running(trial: TrialRecord, event: Event) -> None:
+    """Only the latest attempt speaks for a trial, and only while it runs."""
+    if trial.state != "running" or trial.attempt == 0 or event["attempt"] != trial.attempt:
+        raise RecordError(
+            f"trial {trial.number}, {trial.state} in attempt {trial.attempt}, "
+            f"is {event['event']!r} in attempt {event['attempt']}"
+        )
 
 
 _TRANSITIONS = {
@@ -228,4 +278,5 @@ _TRANSITIONS = {
     "pruned": _prune,
     "failed": _fail,
     "interrupted": _interrupt,
+    "discarded": _discard,
 }

@@ -63,6 +63,13 @@ class TrialRecord:
     enqueued: int | None = None
     """Which of the space's known points it was asked for, or None."""
 
+    @classmethod
+    def begin(cls, event: Event) -> TrialRecord:
+        """The trial that an `asked` event begins."""
+        made = cls(event["trial"], dict(event["params"]), event["seed"], event["time"])
+        made.enqueued = event.get("enqueued")
+        return made
+
     @property
     def last_epoch(self) -> int:
         """How many epochs are recorded, 0 for none."""
@@ -127,9 +134,7 @@ class StudyRecord:
         if kind == "asked":
             if number != len(self.trials):
                 raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
-            trial = TrialRecord(number, dict(event["params"]), event["seed"], event["time"])
-            trial.enqueued = event.get("enqueued")
-            self.trials[number] = trial
+            self.trials[number] = TrialRecord.begin(event)
             return
         trial = self.trials.get(number)
         if trial is None:

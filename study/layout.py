@@ -56,8 +56,8 @@ class TrialLayout:
         return self.attempt(attempt) / LAST_CHECKPOINT
 
     def stacks(self, attempt: int) -> Path:
-        """Where each thread of an attempt was when it ran past its time limit; empty or missing where it did not."""
-        return self.attempt(attempt) / "stacks.txt"
+        """Where each thread of an attempt was when it hung past its time limit; empty or missing where it did not."""
+        return self.root / f"stacks-{attempt}.txt"
 
     def attempts(self) -> list[int]:
         """The numbers of the attempts that have a folder, in order."""

@@ -159,6 +159,11 @@ class StudyRecord:
         return {state: self.count(state) for state in STATES}
 
     @property
+    def trained(self) -> int:
+        """Epochs that were trained in all, repeated ones included."""
+        return sum(trial.trained for trial in self.trials.values())
+
+    @property
     def unfinished(self) -> list[TrialRecord]:
         """The trials that have not ended, in order of their numbers."""
         return [trial for trial in self.trials.values() if trial.state not in ENDED]

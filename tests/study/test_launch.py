@@ -64,9 +64,17 @@ def test_a_launched_study_ends_whole(finished: StudyFolder) -> None:
     assert record.counts == {"completed": 4, "pruned": 0, "failed": 0, "interrupted": 0, "running": 0}
     for trial in record.trials.values():
         assert sorted(trial.epochs) == list(range(1, trial.params["epochs"] + 1))
-        assert (finished.layout.root / str(trial.checkpoint)).exists()
         assert finished.layout.trial(trial.number).samples.exists()
     assert not finished.layout.lock.exists()
+
+
+def test_the_best_models_are_kept_and_no_more(finished: StudyFolder) -> None:
+    """Of four completed trials three keep their model; nothing to train on from is left of any."""
+    kept = [trial.checkpoint for trial in finished.read().trials.values() if trial.checkpoint is not None]
+
+    files = finished.layout.root.glob("trials/*/attempt-*/*")
+    assert sorted(path.relative_to(finished.layout.root).as_posix() for path in files) == kept
+    assert len(kept) == 3
 
 
 def test_actors_are_reused(finished: StudyFolder) -> None:

@@ -135,6 +135,9 @@ class StudyRecord:
             if number != len(self.trials):
                 raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
             self.trials[number] = TrialRecord.begin(event)
+            self.target = max(
+                self.target, len(self.trials)
+            )  # a session with a budget may ask for as many as that pays for
             return
         trial = self.trials.get(number)
         if trial is None:

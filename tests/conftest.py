@@ -48,8 +48,8 @@ def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
     """Start `study ARGUMENTS...` in `tmp_path` in a process of its own; whatever still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1"}
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1", **variables}
         process = subprocess.Popen(
             [sys.executable, "-c", "from study.cli import main; main()", *arguments],
             cwd=tmp_path,

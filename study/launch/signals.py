@@ -45,13 +45,18 @@ class Signals:
         if self.ending is None:
             raise self.error
         self.ending.stop(reason)
+        if not self.terminal.isatty():  # there the live table says so
+            self._say(f"{self.study}: {reason}; running trials end their epoch, a second signal ends at once")
 
     def _end_at_once(self, code: int) -> None:
         """Leave without another word to the record, which is whole after every event; Ray ends with this process."""
         cursor = _SHOW_CURSOR if self.terminal.isatty() else ""
-        self.terminal.write(f"{cursor}\n{self.study}: ended at once; study resume {self.study} goes on with it\n")
-        self.terminal.flush()
+        self._say(f"{cursor}\n{self.study}: ended at once; study resume {self.study} goes on with it")
         os._exit(code)
+
+    def _say(self, text: str) -> None:
+        """Write past the buffer, in which the signal may have interrupted a write."""
+        os.write(self.terminal.fileno(), f"{text}\n".encode())
 
 
 @contextmanager

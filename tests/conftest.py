@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,20 @@ def ray_address(ray_dir: Path) -> Iterator[str]:
 @pytest.fixture
 def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
     """Start `study ARGUMENTS...` in `tmp_path` in a process of its own; whatever still runs at the end is killed."""
+    with running_study(tmp_path, ray_dir) as start:
+        yield start
+
+
+@contextmanager
+def running_study(folder: Path, ray_dir: Path) -> Iterator[Start]:
+    """Answer what starts `study ARGUMENTS...` in a folder; when the block ends, whatever still runs is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1", **variables}
         process = subprocess.Popen(
             [sys.executable, "-c", "from study.cli import main; main()", *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -62,8 +70,10 @@ def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()

@@ -88,26 +88,29 @@ class Display:
         ended = sum(trial.state in ENDED for trial in trials)
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=self._target or ended, completed=ended, width=_BAR_WIDTH))
-        return Group(self._heading(trials, ended), bar, self._table(trials))
+        return Group(self._heading(trials, ended), *self._notice(), bar, self._table(trials))
 
     def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
         elapsed = time.monotonic() - self._began
-        text = Text(f"{self._folder.name}  ", style="bold")
+        text = Text(f"{self._folder.name}  ", style="bold", no_wrap=True, overflow="ellipsis")
         of = "" if self._target is None else f" of {self._target}"
         text.append(f"{ended}{of} trials, {duration(elapsed)}", style="default")
         newly = ended - self._ended_before
         if self._ending is None:
             text.append(", starting Ray", style="default")
-        elif self._ending.reason is not None:
-            text.append(f", stopping ({self._ending.reason}): running trials end their epoch", style="yellow")
-            text.append("; Ctrl-C again ends at once", style="default")
-        elif newly and self._target is not None:
+        elif newly and self._target is not None and self._ending.reason is None:
             text.append(f", about {duration((self._target - ended) * elapsed / newly)} left", style="default")
         for state in ("running", "pruned", "failed"):
             count = sum(trial.state == state for trial in trials)
             if count:
                 text.append(f"  {count} {state}", style="red" if state == "failed" else "dim")
         return text
+
+    def _notice(self) -> list[Text]:
+        if self._ending is None or self._ending.reason is None:
+            return []
+        words = f"{self._ending.reason}: running trials end their epoch; Ctrl-C again ends at once"
+        return [Text(words, style="yellow", no_wrap=True, overflow="ellipsis")]
 
     def _table(self, trials: list[TrialRecord]) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)

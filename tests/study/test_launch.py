@@ -23,7 +23,7 @@ from study.records import StudyRecord, parse
 from study.reproduce import reproduce
 from study.space import Space
 from study.store import StudyFolder
-from tests.conftest import Start
+from tests.conftest import Start, running_study
 from tests.study.helpers import SPACE
 
 FAULTS = Path(__file__).parent / "faults"
@@ -52,11 +52,18 @@ def epochs_recorded(at_least: int) -> Callable[[StudyRecord], bool]:
     return lambda record: sum(len(trial.epochs) for trial in record.trials.values()) >= at_least
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> StudyFolder:
-    """A study of four trials that ran to its end."""
-    results = tmp_path_factory.mktemp("results")
-    return launch(Space.parse(SPACE), results, resources=Resources(address=ray_address))
+@pytest.fixture(scope="module", params=["a local Ray", "a cluster"])
+def finished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ray_address: str, ray_dir: Path
+) -> StudyFolder:
+    """A study of four trials that ran to its end, on each kind of Ray there is: what follows holds for both."""
+    root = tmp_path_factory.mktemp("finished")
+    if request.param == "a cluster":
+        return launch(Space.parse(SPACE), root / "results", resources=Resources(address=ray_address))
+    (root / "space.toml").write_text(SPACE)
+    with running_study(root, ray_dir) as start:  # a process of its own: one process is connected to one Ray
+        assert start("launch", "space.toml", "--cpus", "2").wait(timeout=240) == 0
+    return StudyFolder.open(root / "results", "little")
 
 
 def test_a_launched_study_ends_whole(finished: StudyFolder) -> None:
@@ -256,6 +263,20 @@ def test_a_hanging_trial_is_ended(tmp_path: Path, study_command: Start) -> None:
     assert "sitecustomize.py" in folder.layout.trial(hung.number).stacks(1).read_text()
     assert record.counts["completed"] == 3
     assert "trial 0 failed: hung beyond 2 s" in err or hung.number == 1
+
+
+def test_a_worker_that_ray_kills_for_memory_is_out_of_memory(tmp_path: Path, study_command: Start) -> None:
+    """On a node that is short of memory a trial is tried once more, alone, and then failed as out of memory, not lost."""
+    (tmp_path / "space.toml").write_text(LONG)
+    short = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "200"}
+
+    process = study_command("launch", "space.toml", "--trials", "1", **short)
+    out, err = process.communicate(timeout=240)
+
+    assert process.returncode == 0, (out, err)
+    trial = StudyFolder.open(tmp_path / "results", "little").read().trial(0)
+    assert (trial.state, trial.reason) == ("failed", "out_of_memory")
+    assert trial.interruptions == {"out_of_memory": 1}
 
 
 def test_a_time_budget_ends_a_study_in_order(tmp_path: Path, study_command: Start) -> None:

@@ -279,6 +279,28 @@ def test_a_worker_that_ray_kills_for_memory_is_out_of_memory(tmp_path: Path, stu
     assert trial.interruptions == {"out_of_memory": 1}
 
 
+def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path, study_command: Start) -> None:
+    """It ends with 1 after some failures in a row, with the first one's traceback, and can be resumed."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "faults" / "error").mkdir(parents=True)
+    path = os.pathsep.join([str(FAULTS), *sys.path])
+
+    process = study_command(
+        "launch", "space.toml", "--max-failures", "2", PYTHONPATH=path, STUDY_FAULTS=str(tmp_path / "faults")
+    )
+    _, err = process.communicate(timeout=240)
+
+    assert process.returncode == 1
+    assert "error: little: 2 trials failed in a row, the first, trial " in err
+    assert "RuntimeError: an error on demand" in err
+    assert "Traceback (most recent call last):" in err
+    folder = StudyFolder.open(tmp_path / "results", "little")
+    assert folder.read().ended == "failed"
+
+    assert study_command("resume", "little").wait(timeout=240) == 0
+    assert folder.state(folder.read()) == "finished"
+
+
 def test_a_time_budget_ends_a_study_in_order(tmp_path: Path, study_command: Start) -> None:
     """When its time is up a launch interrupts its trials after their epoch and ends with 0; resume finishes."""
     (tmp_path / "space.toml").write_text(LONG)

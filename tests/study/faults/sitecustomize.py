@@ -1,6 +1,7 @@
 """Faults on demand, in any process that has this folder on PYTHONPATH: the program under test stays as it is.
 
-A file in the folder that STUDY_FAULTS names asks for one fault and is taken away by the process that commits it.
+A file in the folder that STUDY_FAULTS names asks for one fault and is taken away by the process that commits it; a
+folder of that name asks for the fault wherever it can be committed.
 Python imports a `sitecustomize` before anything else; the hook below sees the file operations of all Python code.
 """
 
@@ -17,10 +18,11 @@ _HOUR = 3600.0
 
 def _take(fault: str) -> bool:
     """Whether this process is to commit a fault: of several that see its file, one takes it away."""
+    path = Path(str(_FAULTS)) / fault
     with contextlib.suppress(OSError):
-        (Path(str(_FAULTS)) / fault).unlink()
+        path.unlink()
         return True
-    return False
+    return path.is_dir()
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:

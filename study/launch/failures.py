@@ -27,6 +27,14 @@ def disk_full(folder: StudyFolder, number: int, message: str) -> LaunchError:
     )
 
 
+def cannot_write(folder: StudyFolder, error: OSError) -> LaunchError:
+    """The error of a study whose driver could not write a file of its folder."""
+    return LaunchError(
+        f"{error.filename or folder.layout.root}: cannot be written: {error.strerror or error}",
+        hint=f"mend that, then study resume {folder.name}",
+    )
+
+
 def too_many(folder: StudyFolder, failed: Sequence[TrialRecord]) -> LaunchError:
     """The error of a study that is given up for failures in a row, with the first one's traceback if it has one."""
     first = failed[0]

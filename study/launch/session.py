@@ -14,6 +14,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from study import provenance
 from study.errors import LaunchError, StudyError
+from study.launch import failures
 from study.launch.cluster import Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -163,8 +164,11 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
                 tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
             finally:
                 reason = driver.close()
-    if driver.ending.error is not None:
-        raise driver.ending.error
+    error = driver.ending.error
+    if isinstance(error, OSError):
+        raise failures.cannot_write(folder, error) from error
+    if error is not None:
+        raise error
     if reason in ("interrupted", "terminated") and signals.error is not None:
         raise signals.error
     if reason == "failed":

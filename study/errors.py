@@ -21,6 +21,10 @@ class LockedError(StudyError):
     """Another driver is writing this study."""
 
 
+class DiskError(StudyError):
+    """A study's folder cannot be written: the disk is full, broken, or not ours."""
+
+
 class LaunchError(StudyError):
     """A study could not be started or had to be given up."""
 
@@ -39,5 +43,11 @@ class TerminatedStudyError(StudyError):
 
 class NotReproducedError(StudyError):
     """A configuration, trained again, gave other numbers than the record."""
+
+    exit_code = 3
+
+
+class DamagedStudyError(StudyError):
+    """A study's folder is not as its record says, or its record is not whole."""
 
     exit_code = 3

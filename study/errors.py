@@ -17,6 +17,10 @@ class RecordError(StudyError):
     """A results folder or its record is missing, damaged, or of another format."""
 
 
+class FormatError(RecordError):
+    """A results folder was written by another version of this program, in a format that this one does not read."""
+
+
 class LockedError(StudyError):
     """Another driver is writing this study."""
 

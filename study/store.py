@@ -132,6 +132,18 @@ class StudyFolder:
         """The completed trial with the best value, or None."""
         return next(best_first(record.trials.values(), goal=self.objective.goal), None)
 
+    def model(self, trial: TrialRecord) -> Path | None:
+        """The kept model of a completed trial; None if none was kept. Raises `RecordError` if it is not the trial's own."""
+        if trial.checkpoint is None:
+            return None
+        path = self.layout.trial(trial.number).model(trial.attempt)
+        if trial.checkpoint != path.relative_to(self.layout.root).as_posix():
+            raise RecordError(
+                f"{self.layout.events}: {trial.checkpoint!r} is no place for the model of trial {trial.number}",
+                hint=_RESTORE,
+            )
+        return path
+
     def grey_table(self) -> dict[int, float]:
         """What the grey table, which needs no network, scores by the study's metric, for each number of colours.
 

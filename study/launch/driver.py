@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from study.launch import best
+from study import best
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer
 from study.records import Event, StudyRecord, has_diverged

@@ -15,9 +15,8 @@ from typing import Any
 from colournet import floors
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
-from study import provenance
+from study import best, provenance
 from study.errors import InterruptedStudyError, LaunchError, StudyError, TerminatedStudyError
-from study.launch import best
 from study.launch.cluster import Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver

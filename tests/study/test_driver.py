@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from study.launch import best
+from study import best
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer

@@ -5,6 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from study import folder_checks, lock, trial_checks
-from study.errors import DamagedStudyError
+from study.errors import DamagedStudyError, StudyError
 from study.examination import Examination, Finding
 from study.layout import StudyLayout, check_name
 from study.repairs import repair
@@ -115,10 +116,24 @@ def mend(results: Path, name: str) -> Diagnosis:
     """Repair what can be repaired without loss, and look again. Raises `LockedError` while a driver is at work."""
     layout = _layout(results, name)
     with lock.hold(layout.lock) as held:
-        seen = Examination.of(layout, is_ours=True)
-        repaired = [] if seen.is_foreign else repair(seen, _find(seen), held)
-        seen = Examination.of(layout, is_ours=True)
-        return _diagnosis(seen, _find(seen), repaired)
+        repaired = [] if held.predecessor is None else [f"removed the lock of {held.predecessor}"]
+        while True:  # a repair may make another one possible; each is done once
+            seen = Examination.of(layout, is_ours=True)
+            findings = _find(seen)
+            done, failed = repair(seen, findings)
+            if not set(done) - set(repaired):
+                break
+            repaired += done
+        if repaired:
+            _note(seen, held, f"study doctor: {'; '.join(repaired)}")
+        return _diagnosis(seen, findings, [*repaired, *failed])
+
+
+def _note(seen: Examination, held: lock.Held, text: str) -> None:
+    """Let the record say what was mended, if it can be written on."""
+    if seen.folder is not None and seen.is_whole:
+        with contextlib.suppress(StudyError), seen.folder.write_under(held) as writer:
+            writer.append("note", text=text)
 
 
 def _layout(results: Path, name: str) -> StudyLayout:

@@ -132,16 +132,12 @@ class Examination:
         return self.record_error is None and not self.lines.refused
 
     @cached_property
-    def spaces(self) -> Sequence[Space]:
-        """The search spaces of the study that can be read, that in force first."""
+    def spaces(self) -> Mapping[str, Space | UserError]:
+        """The search spaces of the study by their text, that in force first, or what is wrong with them."""
         texts = list(reversed(self.record.spaces))
         with contextlib.suppress(OSError, UnicodeDecodeError):
             texts.append(self.layout.space.read_bytes().decode("utf-8"))
-        found = []
-        for text in dict.fromkeys(texts):
-            with contextlib.suppress(UserError):
-                found.append(Space.parse(text))
-        return found
+        return {text: _parse_space(text) for text in texts}
 
     @cached_property
     def configs(self) -> Mapping[int, Sequence[TrainConfig]]:
@@ -150,9 +146,10 @@ class Examination:
 
     def _configs(self, trial: TrialRecord) -> list[TrainConfig]:
         found = []
-        for space in self.spaces:
-            with contextlib.suppress(UserError):
-                found.append(space.config(trial.params, seed=trial.seed))
+        for space in self.spaces.values():
+            if isinstance(space, Space):
+                with contextlib.suppress(UserError):
+                    found.append(space.config(trial.params, seed=trial.seed))
         return found
 
     @property
@@ -174,6 +171,13 @@ class Examination:
         """Files in words: the first by its name, the others by their number, and what they take."""
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         return f"{self.name(paths[0])}{more}, {size(sum(map(_bytes, paths)))},"
+
+
+def _parse_space(text: str) -> Space | UserError:
+    try:
+        return Space.parse(text)
+    except UserError as error:
+        return error
 
 
 def _bytes(path: Path) -> int:

@@ -14,7 +14,6 @@ from pathlib import Path
 from colournet.errors import UserError
 from study.examination import Examination, Finding
 from study.owner import Sighting
-from study.space import Space
 
 RESTORE = "restore it from a copy"
 
@@ -120,10 +119,10 @@ def _space_fault(seen: Examination) -> str | None:
         if fingerprint is not None and fingerprint != hashlib.sha256(content).hexdigest():
             return "is not the search space that the study began with"
     try:
-        Space.parse(content.decode("utf-8"))
-    except (UnicodeDecodeError, UserError) as error:
-        return str(error)
-    return None
+        found = seen.spaces.get(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return "is not UTF-8 text"
+    return found.message if isinstance(found, UserError) else None
 
 
 def _is_old(path: Path) -> bool:

@@ -13,29 +13,24 @@ from pathlib import Path
 
 from colournet import files
 from colournet.errors import UserError
-from study import best, lock
+from study import best
 from study.examination import Examination, Finding
 
 Repair = Callable[[Examination, Finding], str]
 
 
-def repair(seen: Examination, findings: Iterable[Finding], held: lock.Held) -> list[str]:
-    """Mend what can be mended, under the study's lock; answer a line for each repair, those that failed included."""
-    told = [] if held.predecessor is None else [f"removed the lock of {held.predecessor}"]
-    told += [_try(REPAIRS[finding.kind], seen, finding) for finding in findings if finding.is_repairable]
-    if told and seen.folder is not None and seen.is_whole:
-        with contextlib.suppress(UserError), seen.folder.write_under(held) as writer:
-            writer.append("note", text=f"study doctor: {'; '.join(told)}")
-    return told
-
-
-def _try(mend: Repair, seen: Examination, finding: Finding) -> str:
-    try:
-        return mend(seen, finding)
-    except OSError as error:
-        return f"could not mend {finding.message}: {error.strerror}"
-    except UserError as error:
-        return f"could not mend {finding.message}: {error.message}"
+def repair(seen: Examination, findings: Iterable[Finding]) -> tuple[list[str], list[str]]:
+    """Mend what can be mended, under the study's lock; answer a line for each repair that was done and that failed."""
+    done, failed = list[str](), list[str]()
+    for finding in findings:
+        if finding.is_repairable and finding.kind in REPAIRS:
+            try:
+                done.append(REPAIRS[finding.kind](seen, finding))
+            except OSError as error:
+                failed.append(f"could not mend {finding.message}: {error.strerror}")
+            except UserError as error:
+                failed.append(f"could not mend {finding.message}: {error.message}")
+    return done, failed
 
 
 def _cut_torn_line(seen: Examination, _: Finding) -> str:

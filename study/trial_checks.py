@@ -18,6 +18,7 @@ from study.errors import RecordError
 from study.examination import Examination, Finding
 from study.folder_checks import RESTORE
 from study.records import TrialRecord
+from study.space import Space
 from study.store import StudyFolder
 from study.weights import Description, describe_checkpoint, describe_model
 
@@ -26,7 +27,7 @@ _COMPARED = ("train_loss", "val_loss", "val_accuracy", "val_mse", "seconds", "im
 
 def parameters(seen: Examination) -> Iterator[Finding]:
     """The parameters that each trial was asked with mean something in the study's search space."""
-    if not seen.spaces:
+    if not any(isinstance(space, Space) for space in seen.spaces.values()):
         return
     for trial in seen.record.trials.values():
         if not seen.configs[trial.number]:
@@ -100,9 +101,7 @@ def best(seen: Examination) -> Iterator[Finding]:
     trial = seen.folder.best(seen.record)
     fault = None if trial is None else _best_fault(seen, trial)
     if trial is not None and fault is not None:
-        source = seen.layout.trial(trial.number)
-        has_sources = trial.checkpoint is not None and source.config.is_file() and source.samples.is_file()
-        can_rebuild = has_sources and _model_fault(seen, seen.folder, trial) is None
+        can_rebuild = _can_be_copied(seen, trial) and _model_fault(seen, seen.folder, trial) is None
         yield Finding(kind="best", message=f"best/: {fault}", is_repairable=can_rebuild, hint=RESTORE)
 
 
@@ -196,6 +195,15 @@ def _best_fault(seen: Examination, trial: TrialRecord) -> str | None:
             return f"{copy.name} is not the one of trial {trial.number}"
     fault = _fault_of(seen, trial, layout.model) if layout.model in copies else None
     return None if fault is None else f"{layout.model.name}: {fault}"
+
+
+def _can_be_copied(seen: Examination, trial: TrialRecord) -> bool:
+    """Whether a trial has what is copied to `best/`, and nothing there is in the way."""
+    source, target = seen.layout.trial(trial.number), seen.layout.best
+    has_sources = trial.checkpoint is not None and source.config.is_file() and source.samples.is_file()
+    return has_sources and not any(
+        path.is_dir() for path in (target.config, target.samples, target.model, target.metrics)
+    )
 
 
 def _is_copy(copy: Path, original: Path) -> bool:

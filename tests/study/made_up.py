@@ -47,10 +47,10 @@ def run(folder: StudyFolder, *, trials: int, kind: str = "launched", events: int
         driver.close("finished" if driver.is_complete else "failed")
 
 
-def die(folder: StudyFolder, *, trials: int, events: int) -> None:
+def die(folder: StudyFolder, *, trials: int, events: int, kind: str = "launched") -> None:
     """Run a study until its driver dies."""
     try:
-        run(folder, trials=trials, events=events)
+        run(folder, trials=trials, events=events, kind=kind)
     except DriverDied:
         return
     raise AssertionError("the study ended before its driver died")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from pathlib import Path
@@ -183,11 +184,7 @@ def test_what_the_library_takes_we_take(
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError):
-        metadata = None
-    try:
-        found = read_metadata(path)
-    except CheckpointError as error:
-        assert "\n" not in error.message
-        assert metadata is None, error.message
+        with contextlib.suppress(CheckpointError):
+            read_metadata(path)
     else:
-        assert metadata is None or found == metadata
+        assert read_metadata(path) == metadata

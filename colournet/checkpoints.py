@@ -7,6 +7,8 @@ mid-course: weights, optimizer, generator, epoch history and config, from which 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +26,9 @@ from colournet.config import TrainConfig
 from colournet.errors import CheckpointError, ConfigError
 from colournet.metrics import EpochMetrics
 from colournet.models import build
+from colournet.names import CHECKPOINT_FORMAT, METADATA_ENTRY, MODEL_FORMAT
 
-MODEL_FORMAT = "colournet-model/1"
-CHECKPOINT_FORMAT = "colournet-checkpoint/1"
-
-_ENTRY = "colournet"  # one entry: safetensors writes several in a random order, and equal files should be equal bytes
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how safetensors tells, in words only, what the system said
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Checkpoint:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file, whole or not at all."""
+    """Write a model file, whole or not at all. Raises OSError with its number where the disk is full or refuses."""
     tensors = {f"weights.{name}": tensor for name, tensor in model.network.state_dict().items()}
     _save(path, {**tensors, "palette": torch.tensor(model.palette)}, _describe(MODEL_FORMAT, model.config))
 
@@ -72,7 +72,7 @@ def load_model(path: Path) -> Model:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all. Raises as `save_model`."""
     tensors = {f"weights.{name}": tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in checkpoint.optimizer.items()}
     tensors["generator"] = checkpoint.generator
@@ -118,8 +118,16 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: P
 
 def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One entry of metadata: safetensors writes several in a random order, and equal files should be equal bytes.
+    metadata = {METADATA_ENTRY: json.dumps(description, allow_nan=False)}
     with files.replacing(path) as part:
-        save_file(held, part, metadata={_ENTRY: json.dumps(description, allow_nan=False)})
+        try:
+            save_file(held, part, metadata=metadata)
+        except SafetensorError as error:
+            said = _OS_ERROR.search(str(error))
+            if said is None:
+                raise
+            raise OSError(int(said[1]), os.strerror(int(said[1])), str(path)) from error
 
 
 def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -137,7 +145,7 @@ def _read_description(path: Path, expected: str) -> dict[str, Any]:
         raise CheckpointError(f"{path}: there is no such file", hint=hint)
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
+            description = json.loads((file.metadata() or {}).get(METADATA_ENTRY, "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
     found = description.get("format") if isinstance(description, dict) else None

@@ -256,7 +256,7 @@ class TrainConfig:
 
 def check_name(name: str) -> None:
     """Raise `ConfigError`, with the nearest known name as hint, if no field is called `name`."""
-    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    known = TrainConfig.__dataclass_fields__
     if name not in known:
         raise ConfigError(f"unknown setting {name!r}", hint=did_you_mean(name, known))
 

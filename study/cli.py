@@ -150,6 +150,20 @@ def reproduce(name: str, trial: int | None, tolerance: float, data_dir: Path | N
         raise NotReproducedError(f"{name}: trial {verdict.trial} was not reproduced", hint=verdict.hint)
 
 
+@cli.command()
+@click.argument("name")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without loss, while no driver is at work.")
+@_JSON
+@_RESULTS
+def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
+    """Check a study's folder: its record, its files, and whether they agree."""
+    from study.doctor import diagnose, mend
+
+    diagnosis = mend(results, name) if repair else diagnose(results, name)
+    click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
+    diagnosis.check()
+
+
 def _print(text: str) -> None:
     """Print, and cut lines that would wrap in a terminal; a file or a pipe gets them whole."""
     from study.text import fit

@@ -102,7 +102,7 @@ STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "ended": {"reason": _one_of(*ENDINGS)},
     "note": {"text": _TEXT},
 }
-_MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
+MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
     "asked": {"enqueued": _COUNT},
     "epoch": {"filled_in": _FLAG},
     "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},
@@ -127,7 +127,7 @@ def check_fields(event: Mapping[str, Any]) -> None:
     missing = [name for name in fields if name not in event]
     if missing:
         raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
-    checks = {**fields, **{name: field for name, field in _MAY_HAVE.get(str(kind), {}).items() if name in event}}
+    checks = {**fields, **{name: field for name, field in MAY_HAVE.get(str(kind), {}).items() if name in event}}
     for name, (is_right, words) in checks.items():
         if not is_right(event[name]):
             raise RecordError(f"event {kind!r}: {name} must be {words}, got {reprlib.repr(event[name])}")

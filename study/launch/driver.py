@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from study import best
 from study.errors import StudyError
-from study.launch import best, failures, retention
+from study.launch import failures, retention
 from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from study import best
 from study.errors import LaunchError
-from study.launch import best, retention
+from study.launch import retention
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer

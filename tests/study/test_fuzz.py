@@ -40,6 +40,8 @@ KEYS = [
         "epochs",
         "extra_classes",
         "[search.dilation]",
+        "enqueue",
+        "[[enqueue]]",
         "[search.num_colours]",
         '""',
     ),

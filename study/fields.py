@@ -10,6 +10,8 @@ from typing import Any
 
 from study.errors import RecordError
 
+_MOST = sys.float_info.max
+
 
 def _is_text(value: Any) -> bool:
     return type(value) is str
@@ -20,7 +22,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_score(value: Any) -> bool:
-    return value is None or (type(value) in (float, int) and abs(value) <= sys.float_info.max)
+    return value is None or (type(value) in (float, int) and -_MOST <= value <= _MOST)
 
 
 def _is_time(value: Any) -> bool:
@@ -115,6 +117,8 @@ _FIELDS: Mapping[str, Mapping[str, _Field]] = {
     **{kind: {"time": _TIME, "trial": _COUNT, **fields} for kind, fields in TRIAL_FIELDS.items()},
     **{kind: {"time": _TIME, **fields} for kind, fields in STUDY_FIELDS.items()},
 }
+_NOTHING = object()
+"""Stands for a field that is not there; no check lets it pass."""
 
 
 def check_fields(event: Mapping[str, Any]) -> None:
@@ -124,10 +128,20 @@ def check_fields(event: Mapping[str, Any]) -> None:
     if fields is None:
         hint = "a newer version of this program may have written it"
         raise RecordError(f"unknown event {reprlib.repr(kind)}", hint=hint)
+    for name, (is_right, words) in fields.items():
+        if not is_right(event.get(name, _NOTHING)):
+            _check_missing(event, fields)
+            raise _wrong(event, name, words)
+    for name, (is_right, words) in MAY_HAVE.get(str(kind), {}).items():
+        if name in event and not is_right(event[name]):
+            raise _wrong(event, name, words)
+
+
+def _check_missing(event: Mapping[str, Any], fields: Mapping[str, _Field]) -> None:
     missing = [name for name in fields if name not in event]
     if missing:
-        raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
-    checks = {**fields, **{name: field for name, field in MAY_HAVE.get(str(kind), {}).items() if name in event}}
-    for name, (is_right, words) in checks.items():
-        if not is_right(event[name]):
-            raise RecordError(f"event {kind!r}: {name} must be {words}, got {reprlib.repr(event[name])}")
+        raise RecordError(f"event {event['event']!r} lacks {', '.join(missing)}")
+
+
+def _wrong(event: Mapping[str, Any], name: str, words: str) -> RecordError:
+    return RecordError(f"event {event['event']!r}: {name} must be {words}, got {reprlib.repr(event[name])}")

@@ -29,6 +29,7 @@ __all__ = [
     "serialize",
 ]
 
+_JSON = json.JSONDecoder()
 _DAMAGED = "the file was changed or damaged after it was written; restore it from a copy"
 
 
@@ -82,8 +83,7 @@ class StudyRecord:
             return
         number = event["trial"]
         if kind == "asked":
-            if number != len(self.trials):
-                raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
+            self._check_asked(event)
             return
         trial = self.trials.get(number)
         if trial is None:
@@ -128,6 +128,18 @@ class StudyRecord:
         """The trials that have not ended, in order of their numbers."""
         return [trial for trial in self.trials.values() if trial.state not in ENDED]
 
+    @property
+    def next_enqueued(self) -> int:
+        """Which of the space's known points is asked next; each is asked once, ever."""
+        return 1 + max((trial.enqueued for trial in self.trials.values() if trial.enqueued is not None), default=-1)
+
+    def _check_asked(self, event: Event) -> None:
+        number, point = event["trial"], event.get("enqueued")
+        if number != len(self.trials):
+            raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
+        if point is not None and point != self.next_enqueued:
+            raise RecordError(f"trial {number} is known point {point} where {self.next_enqueued} is next")
+
     def _apply_to_study(self, kind: str, event: Event) -> None:
         if kind in ("launched", "resumed"):
             self.target, self.ended, self.message = event["trials"], None, None
@@ -150,7 +162,7 @@ class StudyRecord:
 def parse(line: bytes) -> Event:
     """Read one line. Raises `RecordError` if it is not a JSON object."""
     try:
-        event = json.loads(line)
+        event = _JSON.decode(line.decode())
     except ValueError as error:
         raise RecordError(f"not JSON: {line[:60]!r}") from error
     except RecursionError as error:

@@ -48,6 +48,8 @@ KEYS = [
         "epochs",
         "extra_classes",
         "[search.dilation]",
+        "enqueue",
+        "[[enqueue]]",
         "[search.num_colours]",
         '""',
     ),

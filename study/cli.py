@@ -66,16 +66,22 @@ def launch(space: Path, results: Path, limits: dict[str, Any], **wanted: Any) ->
 @cli.command()
 @click.argument("name")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials, all in all.  [default: as launched]")
+@click.option(
+    "--space", type=click.Path(path_type=Path), help="A wider search space to go on with.  [default: the study's]"
+)
+@click.option("--accept-space-change", is_flag=True, help="Go on with a search space that only widens the study's.")
 @resource_options
 @limit_options
 @_DATA_DIR
 @_RESULTS
-def resume(name: str, results: Path, **wanted: Any) -> None:
+def resume(name: str, space: Path | None, results: Path, **wanted: Any) -> None:
     """Finish a study that stopped for any reason, or extend it to --trials in all, or by what a budget pays for."""
     from study.launch.session import resume as resume_study
+    from study.space import Space
     from study.store import StudyFolder
 
-    _print_study(resume_study(StudyFolder.open(results, name), **wanted))
+    folder = StudyFolder.open(results, name)
+    _print_study(resume_study(folder, space=Space.load(space) if space else None, **wanted))
 
 
 @cli.command(name="list")

@@ -5,8 +5,6 @@ Whatever happens is recorded first and acted on after, so a driver that dies has
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +15,7 @@ from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer
 from study.launch.retention import Retention
+from study.launch.roster import Roster
 from study.limits import Budget, Limits
 from study.records import Event, StudyRecord, TrialRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
@@ -47,9 +46,8 @@ class Driver:
         self._optimizer = optimizer
         self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
         self._target = trials
-        self._waiting = deque(trial.number for trial in writer.record.unfinished)
-        self._alone = {number for number in self._waiting if self._ran_out_of_memory(number)}
-        self._live: dict[int, float | None] = {}  # when each handed-out trial was started, None for not yet
+        unfinished = [trial.number for trial in writer.record.unfinished]
+        self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
         self._failed: list[TrialRecord] = []  # in a row
         self._trained = self.record.trained
         self._on_event = on_event
@@ -64,17 +62,17 @@ class Driver:
     @property
     def live(self) -> int:
         """How many trials are handed out and have not ended."""
-        return len(self._live)
+        return len(self._roster.live)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing runs, and nothing more will be handed out."""
-        return not self._live and (self.ending.reason is not None or not self._has_more)
+        return not self.live and (self.ending.reason is not None or not self._has_more)
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was asked for has ended."""
-        return not self._live and not self._has_more
+        return not self.live and not self._has_more
 
     def make_good(self) -> None:
         """Do what an earlier driver decided and died before doing: publish the best, delete what is over."""
@@ -86,33 +84,23 @@ class Driver:
         self._prune_condemned()
         if self.ending.reason or not self._has_more or not self._may_begin():
             return None
-        if not self._waiting:
-            self._waiting.append(self._ask())
-        number = self._waiting[0]
-        if not self._retention.has_room(number, self._live):
-            if not self._live:
+        if not self._roster.waiting:
+            self._roster.add(self._ask())
+        number = self._roster.waiting[0]
+        if not self._retention.has_room(number, self._roster.live):
+            if not self.live:
                 self.ending.give_up(self._retention.too_small(number))
             return None
-        self._waiting.popleft()
-        self._live[number] = None
-        trial = self.record.trials[number]
-        return Task(
-            number=number,
-            folder=str(self._folder.layout.trial(number).root.resolve()),
-            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
-            metric=self.space.objective.metric,
-            goal=self.space.objective.goal,
-            timeout_seconds=self.limits.trial_timeout_seconds,
-        )
+        return self._task(self._roster.hand_out())
 
     def receive(self, number: int, report: Report) -> Answer:
         """Record what a worker tells, and answer whether its trial goes on."""
-        if number not in self._live:
+        if number not in self._roster.live:
             return "stop"  # the trial has ended; its worker has not heard yet
         fields = {name: value for name, value in report.items() if name not in ("event", "history")}
         kind = report["event"]
         if kind == "started":
-            self._live[number] = time.monotonic()
+            self._roster.start(number)
             self._append("started", number, **fields)
             answer = self._fill_in(number, fields["attempt"], report["history"])
             return answer if answer == "stop" else self._stop_if_stopping(number)
@@ -126,7 +114,7 @@ class Driver:
 
     def lose(self, number: int, message: str, *, out_of_memory: bool = False) -> None:
         """Record that a trial's worker is lost, and have the trial go on with another one as often as the limits allow."""
-        if number not in self._live:
+        if number not in self._roster.live:
             return
         trial = self.record.trials[number]
         if failures.has_hung(self._folder.layout.trial(number)):
@@ -143,9 +131,9 @@ class Driver:
         self.ending.look_at_clock()
         if self.ending.reason is None:
             return False
-        for number in [number for number, started in self._live.items() if started is None]:
+        for number in self._roster.not_started:
             self._interrupt(number, "stopped")
-        return not self._live or self.ending.is_overdue
+        return not self.live or self.ending.is_overdue
 
     def close(self) -> str:
         """Record that the driver ends, and which trials it leaves interrupted; answer why it ends."""
@@ -153,7 +141,7 @@ class Driver:
         error = self.ending.error
         message = {} if error is None else {"message": failures.first_line(error)}
         try:
-            for number in sorted(self._live):
+            for number in sorted(self._roster.live):
                 self._interrupt(number, "stopped")
             self._append("ended", None, reason=reason, **message)
         except StudyError as caught:  # nothing can be written: the record stays as it is, and tells the same
@@ -162,28 +150,39 @@ class Driver:
 
     @property
     def _has_more(self) -> bool:
-        return bool(self._waiting) or self._target is None or len(self.record.trials) < self._target
+        return bool(self._roster.waiting) or self._target is None or len(self.record.trials) < self._target
 
     def _may_begin(self) -> bool:
         """Whether one more trial may run beside those that do."""
-        if self._alone & self._live.keys() or (self._live and self._waiting and self._waiting[0] in self._alone):
-            return False
         if self.ending.has_epochs_for(self.live + 1, trained=self._trained):
-            return True
-        if not self._live:
+            return self._roster.has_place
+        if not self.live:
             self.ending.stop("budget")
         return False
 
+    def _task(self, number: int) -> Task:
+        trial, objective = self.record.trials[number], self.space.objective
+        return Task(
+            number=number,
+            folder=str(self._folder.layout.trial(number).root.resolve()),
+            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
+            metric=objective.metric,
+            goal=objective.goal,
+            timeout_seconds=self.limits.trial_timeout_seconds,
+        )
+
     def _ask(self) -> int:
-        number, params = self._optimizer.ask()
-        self._append("asked", number, params=params, seed=self.space.trial_seed(number))
+        index = self.record.next_enqueued
+        known = self.space.enqueue[index] if index < len(self.space.enqueue) else None
+        number, params = self._optimizer.ask(known)
+        named = {} if known is None else {"enqueued": index}
+        self._append("asked", number, params=params, seed=self.space.trial_seed(number), **named)
         return number
 
     def _prune_condemned(self) -> None:
         """End trials that were to be pruned when their driver died between the epoch and the verdict."""
-        for number in [number for number in self._waiting if self._optimizer.is_condemned(number)]:
+        for number in filter(self._optimizer.is_condemned, self._roster.waiting):
             if self.record.trials[number].last_epoch < self._epochs_asked(number):
-                self._waiting.remove(number)
                 self._prune(number, self.record.trials[number].attempt)
 
     def _fill_in(self, number: int, attempt: int, history: list[dict[str, Any]]) -> Answer:
@@ -207,8 +206,9 @@ class Driver:
         if should_prune:
             self._prune(number, fields["attempt"])
             return "stop"
-        if self._is_overdue(number):
-            self._fail(number, "timed_out", f"took longer than {self.limits.trial_timeout_seconds:g} s")
+        limit = self.limits.trial_timeout_seconds
+        if limit is not None and self._roster.seconds(number) > limit:
+            self._fail(number, "timed_out", f"took longer than {limit:g} s")
             return "stop"
         if not self.ending.has_epochs_for(self.live, trained=self._trained):
             self.ending.stop("budget")
@@ -236,22 +236,16 @@ class Driver:
         if self._ran_out_of_memory(number):
             self._fail(number, "out_of_memory", f"{message}; also when it ran alone")
         else:
-            self._alone.add(number)
-            self._interrupt(number, "out_of_memory", message)
+            self._interrupt(number, "out_of_memory", message, alone=True)
 
     def _ran_out_of_memory(self, number: int) -> bool:
         return self.record.trials[number].interruptions["out_of_memory"] > 0
 
-    def _interrupt(self, number: int, reason: str, message: str | None = None) -> None:
+    def _interrupt(self, number: int, reason: str, message: str | None = None, *, alone: bool = False) -> None:
         """Record that an attempt is over and its trial is not: it is the next to be handed out, by this driver or another."""
         told = {} if message is None else {"message": message}
         self._append("interrupted", number, attempt=self.record.trials[number].attempt, reason=reason, **told)
-        del self._live[number]
-        self._waiting.appendleft(number)
-
-    def _is_overdue(self, number: int) -> bool:
-        limit, started = self.limits.trial_timeout_seconds, self._live[number]
-        return limit is not None and started is not None and time.monotonic() - started > limit
+        self._roster.put_back(number, alone=alone)
 
     def _prune(self, number: int, attempt: int) -> None:
         best_epoch = self._best_epoch(number)
@@ -280,8 +274,7 @@ class Driver:
 
     def _end(self, number: int, kind: str, **fields: Any) -> None:
         event = self._writer.append(kind, number, **fields)
-        self._live.pop(number, None)
-        self._alone.discard(number)
+        self._roster.end(number)
         if kind == "completed":
             self._optimizer.complete(number, fields["value"])
             best.refresh(self._folder, self.record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures
+from study.launch import failures, spaces
 from study.launch.cluster import Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -24,6 +24,7 @@ from study.launch.signals import listening
 from study.limits import Budget, Limits
 from study.records import StudyRecord, parse
 from study.space import Space
+from study.space_changes import check_change
 from study.store import RecordWriter, StudyFolder
 
 
@@ -49,7 +50,9 @@ def launch(
     target = trials or space.trials
     bundle = _prepare(space, data_dir)
     folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
-    plan = Plan(kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space.text)
+    plan = Plan(
+        kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
+    )
     try:
         return _run(folder, bundle, plan, resources=resources or Resources())
     finally:
@@ -64,21 +67,27 @@ def resume(
     resources: Resources | None = None,
     limits: Mapping[str, Any] | None = None,
     budget: Budget | None = None,
+    space: Space | None = None,
+    accept_space_change: bool = False,
 ) -> StudyFolder:
     """Finish a study that stopped for any reason, or extend it to `trials` in all. Nothing happens if nothing is left.
 
     A finished study with a budget and no `trials` is extended by as many trials as the budget pays for. `limits` are those
-    to change; all others stay as they were. Raises as `launch`, and `StudyError` if more trials were asked than `trials`,
-    more epochs trained than the budget, or if the data are not those that the study began with.
+    to change; all others stay as they were. A `space` other than that in force, or one that was changed in the folder, must
+    be a widening, and be accepted. Raises as `launch`, `SpaceError` for a changed space, and `StudyError` if more trials
+    were asked than `trials`, more epochs trained than the budget, or if the data are not those that the study began with.
     """
     record, budget = folder.read(), budget or Budget()
-    target = trials or record.target or folder.manifest["trials"]
+    in_force = spaces.in_force(folder, record)
+    changes = check_change(in_force, space or folder.space, accepted=accept_space_change, study=folder.name)
+    space = (space or folder.space) if changes else in_force
+    target = trials or (space.trials if changes else record.target) or folder.manifest["trials"]
     _check_affordable(folder, record, target, budget)
     is_finished = not record.unfinished and len(record.trials) >= target
     is_open = is_finished and budget.is_set and trials is None
-    if folder.driver is None and is_finished and not is_open:
+    if folder.driver is None and is_finished and not is_open and not changes:
         return folder
-    bundle = _prepare(folder.space, data_dir)
+    bundle = _prepare(space, data_dir)
     recorded = folder.manifest["data"]["fingerprint"]
     if bundle.fingerprint != recorded:
         raise StudyError(
@@ -90,6 +99,9 @@ def resume(
         trials=None if is_open else target,
         limits=Limits.from_mapping(record.limits).replace(**(limits or {})),
         budget=budget,
+        space=space,
+        is_new=bool(changes),
+        notes=[f"accepted a wider search space: {change}" for change in changes],
     )
     return _run(folder, bundle, plan, resources=resources or Resources())
 
@@ -104,8 +116,11 @@ class Plan:
     """How many trials are to be asked, all in all; None for as many as the budget pays for."""
     limits: Limits
     budget: Budget
-    space: str | None = None
-    """The TOML of the search space where it is new to the record."""
+    space: Space
+    is_new: bool
+    """Whether the record is to be told of the space."""
+    notes: Sequence[str] = ()
+    """What else is to be noted."""
 
     def event(self, record: StudyRecord, *, workers: int) -> dict[str, Any]:
         """The fields of the event that begins the session."""
@@ -116,7 +131,7 @@ class Plan:
             "workers": workers,
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
-            **({} if self.space is None else {"space": self.space}),
+            **({"space": self.space.text} if self.is_new else {}),
         }
 
 
@@ -139,7 +154,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
         captured(folder.layout.log) as console,
         listening(folder.name, console) as signals,
     ):
-        optimizer = _rebuild(folder, writer)
+        optimizer = _rebuild(plan.space, folder, writer)
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,
@@ -148,6 +163,9 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
 
             signals.listen()
             writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
+            for text in plan.notes:
+                writer.append("note", text=text)
+            spaces.write(folder, plan.space)
             driver = Driver(
                 folder,
                 writer,
@@ -176,9 +194,9 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
     return folder
 
 
-def _rebuild(folder: StudyFolder, writer: RecordWriter) -> Optimizer:
+def _rebuild(space: Space, folder: StudyFolder, writer: RecordWriter) -> Optimizer:
     with folder.layout.events.open("rb") as lines:
-        return Optimizer.rebuild(folder.space, writer.record, events=[parse(line) for line in lines])
+        return Optimizer.rebuild(space, writer.record, events=[parse(line) for line in lines])
 
 
 def _prepare(space: Space, data_dir: Path | None) -> DataBundle:

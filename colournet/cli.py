@@ -70,15 +70,15 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
     """Score the model of a run folder beside the floors that need no network."""
     from colournet.checkpoints import load_model
-    from colournet.data import prepare, read_test_images
+    from colournet.data import read_images, read_train_images
     from colournet.evaluation import evaluate as evaluate_model
     from colournet.progress import scores_table
     from colournet.runs import RunFolder
 
     model = load_model(RunFolder(run).model if run.is_dir() else run)
-    bundle = prepare(model.config, data_dir=data_dir)
-    images = read_test_images(model.config, data_dir=data_dir) if split == "test" else bundle.validation_images
-    scores = evaluate_model(model, images, bundle.train_images[bundle.category])
+    images = read_images(model.config, split=split, data_dir=data_dir)
+    train_images = read_train_images(model.config.replace(extra_classes=()), data_dir=data_dir)
+    scores = evaluate_model(model, images, train_images)
     click.echo(
         json.dumps(scores, indent=2, allow_nan=False)
         if as_json

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import checkpoints, floors, optimization
+from colournet import checkpoints, floors, optimization, tensor_files
 from colournet.batches import Gathered, ImageSet, colours, grey
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
@@ -158,7 +158,7 @@ class _Run:
         checkpoint = checkpoints.load_checkpoint(path)
         check_resumable(config, checkpoint.config, checkpoint.history, source=path)
         run = cls._build(config, device)
-        checkpoints.load_weights(run.network, checkpoint.weights, source=path)
+        tensor_files.load_weights(run.network, checkpoint.weights, source=path)
         _load_optimizer(run.optimizer, checkpoint.optimizer, source=path)
         _load_generator(run.generator, checkpoint.generator, source=path)
         run.history = list(checkpoint.history)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from colournet import checkpoints
+from colournet import checkpoints, tensor_files
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -132,7 +132,7 @@ def test_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         scratch.write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", break_off)
+    monkeypatch.setattr(tensor_files, "save_file", break_off)
     with pytest.raises(OSError, match="no space"):
         checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE + 0.1))
 

@@ -9,14 +9,10 @@ from typing import Any
 import click
 
 from colournet import entrypoint
+from colournet.classifier_cli import train_classifier
 from colournet.config import MODELS, TrainConfig
-from colournet.options import config_options
+from colournet.options import DATA_DIR, config_options
 
-_DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
-)
 _SPLIT = click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
 )
@@ -27,6 +23,9 @@ _SPLIT = click.option(
 @click.version_option(package_name="colournet-study")
 def cli() -> None:
     """Train, and look at, small networks that colour small pictures."""
+
+
+cli.add_command(train_classifier)
 
 
 @cli.command()
@@ -40,7 +39,7 @@ def cli() -> None:
 @click.option(
     "--resume", is_flag=True, help="Go on from the last checkpoint in --out, with its config unless --config is given."
 )
-@_DATA_DIR
+@DATA_DIR
 def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Path | None, **settings: Any) -> None:
     """Train one network and leave a run folder."""
     from colournet.data import prepare
@@ -65,25 +64,34 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @_SPLIT
+@click.option(
+    "--classifier",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Show also what this classifier sees, a folder that `train-classifier` left.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_DATA_DIR
-def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
+@DATA_DIR
+def evaluate(run: Path, split: str, classifier: Path | None, as_json: bool, data_dir: Path | None) -> None:
     """Score the model of a run folder beside the floors that need no network."""
     from colournet.checkpoints import load_model
     from colournet.data import read_images, read_train_images
-    from colournet.evaluation import evaluate as evaluate_model
+    from colournet.perception import evaluate_seen, how_to_train, open_judge
     from colournet.progress import scores_table
     from colournet.runs import RunFolder
 
     model = load_model(RunFolder(run).model if run.is_dir() else run)
-    images = read_images(model.config, split=split, data_dir=data_dir)
-    train_images = read_train_images(model.config.replace(extra_classes=()), data_dir=data_dir)
-    scores = evaluate_model(model, images, train_images)
-    click.echo(
-        json.dumps(scores, indent=2, allow_nan=False)
-        if as_json
-        else scores_table(scores, name=model.config.model, split=split)
-    )
+    config = model.config
+    judge = None if classifier is None else open_judge(classifier, config, split=split, data_dir=data_dir)
+    images = read_images(config, split=split, data_dir=data_dir)
+    train_images = read_train_images(config.replace(extra_classes=()), data_dir=data_dir)
+    scores = evaluate_seen(model, images, train_images, judge=judge)
+    if as_json:
+        click.echo(json.dumps(scores, indent=2, allow_nan=False))
+        return
+    click.echo(scores_table(scores, name=config.model, split=split))
+    if judge is None:
+        click.echo(f"\nfor what a classifier sees: {how_to_train(config)}, then --classifier runs/classifier", err=True)
 
 
 @cli.command()
@@ -125,7 +133,7 @@ def colourize(run: Path, images: tuple[Path, ...], out: Path, method: str) -> No
     type=click.Choice(MODELS),
     help="What the shapes cannot tell: dilated_unet has those of unet.  [default: told by shapes and the file's name]",
 )
-@_DATA_DIR
+@DATA_DIR
 def import_handout(weights: Path, palette: Path | None, out: Path, model: str | None, data_dir: Path | None) -> None:
     """Make a run folder of one of the course's weight files (*.pkl), for every other command."""
     from colournet.handout import import_weights
@@ -167,7 +175,7 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     required=True,
     help="The palette's JSON file; the picture of its swatches goes beside it as .png.",
 )
-@_DATA_DIR
+@DATA_DIR
 def palette(
     dataset: str, category: str, num_colours: int, space: str, data_seed: int, out: Path, data_dir: Path | None
 ) -> None:
@@ -238,7 +246,7 @@ def describe(
     show_default=True,
     help="The figure; of several images each gets its index into the name.",
 )
-@_DATA_DIR
+@DATA_DIR
 def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, out: Path, data_dir: Path | None) -> None:
     """Draw what the blocks of one or more runs answer to the same image."""
     from colournet.show_activations import show_activations
@@ -259,7 +267,7 @@ def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, ou
     show_default=True,
     help="Which images the samples are of.",
 )
-@_DATA_DIR
+@DATA_DIR
 def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> None:
     """Show several runs beside each other: settings and scores, training curves, samples."""
     from colournet.compare import compare_runs

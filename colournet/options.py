@@ -1,20 +1,36 @@
-"""The settings of `TrainConfig` as options of a command, documented by the strings under its fields."""
+"""Options that commands share: where data lie, and the settings of a config, documented by the strings under its fields."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from colournet.config import TrainConfig, field_docs
 
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
+)
 
-def config_options(command: Any) -> Any:
-    """Add one option for each field of `TrainConfig`, documented by the string under the field."""
-    for field in reversed(dataclasses.fields(TrainConfig)):
-        command = click.option(*_declaration(field), **_kind(field), default=None, help=_help(field))(command)
-    return command
+
+def options_of(kind: type) -> Callable[[Any], Any]:
+    """Make a decorator that adds one option for each field of a config, documented by the string under the field."""
+
+    def add(command: Any) -> Any:
+        for field in reversed(dataclasses.fields(kind)):
+            help_text = _help(field, field_docs(kind)[field.name])
+            command = click.option(*_declaration(field), **_kind(field), default=None, help=help_text)(command)
+        return command
+
+    return add
+
+
+config_options = options_of(TrainConfig)
 
 
 def _declaration(field: dataclasses.Field[Any]) -> list[str]:
@@ -32,7 +48,7 @@ def _kind(field: dataclasses.Field[Any]) -> dict[str, Any]:
     return {"type": float if isinstance(field.default, float) else int}
 
 
-def _help(field: dataclasses.Field[Any]) -> str:
+def _help(field: dataclasses.Field[Any], text: str) -> str:
     default = field.default
     shown = "none" if default in ((), None) else str(default).lower() if isinstance(default, bool) else default
-    return f"{field_docs()[field.name]}  [default: {shown}]"
+    return f"{text}  [default: {shown}]"

@@ -10,8 +10,8 @@ import click
 
 from colournet import entrypoint
 from colournet.classifier_cli import train_classifier
-from colournet.config import MODELS, TrainConfig
-from colournet.options import DATA_DIR, config_options
+from colournet.config import MODELS
+from colournet.options import DATA_DIR, config_options, read_settings, split_names
 
 _SPLIT = click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
@@ -46,11 +46,11 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
     from colournet.progress import epoch_progress
     from colournet.runs import RunFolder, train_run
 
-    config = _read_config(config_file, settings)
+    config = read_settings(config_file, settings)
     folder = RunFolder(out or Path("runs") / f"{config.dataset}-{config.category}-{config.model}")
     folder.check(resume=resume)
     if resume and config_file is None:
-        config = _read_config(folder.config, settings)
+        config = read_settings(folder.config, settings)
     data = prepare(config, data_dir=data_dir).for_run(config)
     with epoch_progress(config.epochs) as tell:
         result = train_run(config, data, folder, resume=resume, on_epoch=tell)
@@ -185,7 +185,7 @@ def palette(
     swatches.check_path(out)
     fitted = swatches.fit(
         dataset=dataset,
-        categories=_split_names(category),
+        categories=split_names(category),
         num_colours=num_colours,
         space=space,
         data_seed=data_seed,
@@ -228,7 +228,7 @@ def describe(
         return
     if run is not None and config_file is not None:
         raise click.UsageError("a RUN has its own config: leave out --config")
-    config = _read_config(config_file, settings, known=read_config(run) if run is not None else None)
+    config = read_settings(config_file, settings, known=read_config(run) if run is not None else None)
     click.echo(show_network(config, form=form, figure=figure))
 
 
@@ -276,20 +276,6 @@ def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> Non
     click.echo(comparison.table)
     for note in comparison.notes:
         click.echo(f"note: {note}", err=True)
-
-
-def _split_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _read_config(
-    config_file: Path | None, settings: dict[str, Any], *, known: TrainConfig | None = None
-) -> TrainConfig:
-    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
-    given = {name: value for name, value in settings.items() if value is not None}
-    if "extra_classes" in given:
-        given["extra_classes"] = _split_names(given["extra_classes"])
-    return TrainConfig.from_mapping({**values, **given})
 
 
 def main() -> None:

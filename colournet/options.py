@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,22 @@ def options_of(kind: type) -> Callable[[Any], Any]:
 
 
 config_options = options_of(TrainConfig)
+
+
+def read_settings(
+    config_file: Path | None, given: Mapping[str, Any], *, known: TrainConfig | None = None
+) -> TrainConfig:
+    """The config that the options of `config_options` name, over that of a file or one that is known."""
+    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "extra_classes" in chosen:
+        chosen["extra_classes"] = split_names(chosen["extra_classes"])
+    return TrainConfig.from_mapping({**values, **chosen})
+
+
+def split_names(text: str) -> list[str]:
+    """The words of a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _declaration(field: dataclasses.Field[Any]) -> list[str]:

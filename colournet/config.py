@@ -266,9 +266,9 @@ def _plain(value: Any) -> Any:
 
 
 @functools.cache
-def field_docs() -> dict[str, str]:
-    """The documentation of every field, by name: the string that stands under it in this file."""
-    body = ast.parse(inspect.getsource(TrainConfig)).body[0]
+def field_docs(kind: type = TrainConfig) -> dict[str, str]:
+    """The documentation of every field of a config, by name: the string that stands under it in its file."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):

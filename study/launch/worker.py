@@ -19,12 +19,13 @@ import torch
 from colournet import checkpoints, files
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData
+from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.metrics import EpochMetrics
 from colournet.models import count_parameters
 from colournet.objective import Objective
 from colournet.runs import save_samples
-from colournet.training import choose_device, train
+from colournet.training import train
 from study.launch.messages import Task, Tell
 from study.layout import TrialLayout
 

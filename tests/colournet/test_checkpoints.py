@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from colournet import checkpoints
+from colournet import checkpoints, tensor_files
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -133,7 +133,7 @@ def test_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         scratch.write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", break_off)
+    monkeypatch.setattr(tensor_files, "save_file", break_off)
     with pytest.raises(OSError, match="no space"):
         checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE + 0.1))
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoints, "save_file", refuse)
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(OSError, match="No space left") as caught:
         checkpoints.save_model(tmp_path / "model.safetensors", Model(build(CONFIG), CONFIG, PALETTE))
 
@@ -159,7 +159,7 @@ def test_an_error_that_is_not_the_systems_stays(tmp_path: Path, monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise SafetensorError("Error while serializing: unknown dtype")
 
-    monkeypatch.setattr(checkpoints, "save_file", refuse)
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(SafetensorError, match="unknown dtype"):
         checkpoints.save_model(tmp_path / "model.safetensors", Model(build(CONFIG), CONFIG, PALETTE))
 

@@ -24,6 +24,7 @@ from colournet.config import TrainConfig
 from colournet.errors import CheckpointError, ConfigError
 from colournet.metrics import EpochMetrics
 from colournet.models import build
+from colournet.spaces import SPACES
 
 MODEL_FORMAT = "colournet-model/1"
 CHECKPOINT_FORMAT = "colournet-checkpoint/1"
@@ -37,7 +38,8 @@ class Model:
 
     network: nn.Module
     config: TrainConfig
-    palette: Float32[np.ndarray, "k 3"]
+    palette: Float32[np.ndarray, "k d"]
+    """RGB or chroma, as the config's colour space says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,9 @@ def load_model(path: Path) -> Model:
     network = build(config)
     load_weights(network, _within(tensors, "weights."), source=path)
     palette = tensors.get("palette")
-    if palette is None or palette.shape != (config.num_colours, 3) or palette.dtype != torch.float32:
-        raise CheckpointError(f"{path}: holds no palette of {config.num_colours} colours")
+    shape = (config.num_colours, SPACES[config.colour_space].channels)
+    if palette is None or palette.shape != shape or palette.dtype != torch.float32:
+        raise CheckpointError(f"{path}: holds no palette of {config.palette_name.words}")
     return Model(network, config, palette.numpy())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from colournet import entrypoint
-from colournet.config import MODELS, TrainConfig
+from colournet.config import COLOUR_SPACES, MODELS, TrainConfig
 from colournet.options import config_options
 
 _DATA_DIR = click.option(
@@ -152,10 +152,10 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     show_default=True,
     help="Classes whose training images are read.",
 )
-@click.option("--num-colours", type=int, default=24, show_default=True, help="Size of the palette, 2 to 256.")
+@click.option("--num-colours", type=int, default=24, show_default=True, help="Size of the palette, 2 to 65,536.")
 @click.option(
     "--space",
-    type=click.Choice(["rgb", "lab"]),
+    type=click.Choice(COLOUR_SPACES),
     default="rgb",
     show_default=True,
     help="Colours in RGB, or chroma alone: a and b of CIE L*a*b*.",

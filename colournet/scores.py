@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from colournet import colour
 from colournet.metrics import json_number, psnr_db
-from colournet.palette import SCALE, quantize
+from colournet.palette import quantize
+from colournet.spaces import SCALE
 
 Images = UInt8[Tensor, "n 3 h w"]
 Prior = Float64[Tensor, "bins bins"]
@@ -34,7 +35,7 @@ _CHUNK_IMAGES = 100
 
 
 def measures(
-    answer: Images, truth: Images, *, palette: Float32[np.ndarray, "k 3"], prior: Prior
+    answer: Images, truth: Images, *, palette: Float32[np.ndarray, "k d"], prior: Prior
 ) -> dict[str, float | None]:
     """Every measure of this module by name, JSON-ready: None where it is not finite, or the images are too small for it.
 
@@ -60,7 +61,7 @@ def measures(
     return {name: json_number(value) for name, value in found.items()}
 
 
-def balanced_accuracy(chosen: UInt8[Tensor, "n h w"], labels: UInt8[Tensor, "n h w"]) -> float:
+def balanced_accuracy(chosen: Integer[Tensor, "n h w"], labels: Integer[Tensor, "n h w"]) -> float:
     """Class-balanced accuracy: the fraction of a colour's pixels that were given it, averaged over the colours that occur.
 
     In [0, 1]; 1 over the number of colours for whoever answers one colour always. Source: Brodersen et al., The balanced

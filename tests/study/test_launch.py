@@ -147,6 +147,23 @@ def test_a_finished_study_can_be_extended(tmp_path: Path, ray_address: str) -> N
     assert len({trial.params["learning_rate"] for trial in record.trials.values()}) == 3
 
 
+def test_colour_spaces_are_searched(tmp_path: Path, ray_address: str) -> None:
+    """A study over colour spaces has a palette and floors for each, ranks by squared error in RGB, and can be reproduced."""
+    text = SPACE.replace("[search.model]\nkind", "[search.colour_space]\nkind").replace('"cnn", "unet"', '"rgb", "lab"')
+    text = text.replace("[fixed]", 'objective = { metric = "val_mse" }\n[fixed]\nmodel = "regression_cnn"')
+
+    folder = launch(Space.parse(text), tmp_path, resources=Resources(address=ray_address))
+
+    record, manifest = folder.read(), folder.manifest
+    assert record.counts["completed"] == 4
+    assert list(manifest["palettes"]) == list(manifest["floors"]) == ["8-lab", "8"]
+    assert {len(colour) for colour in manifest["palettes"]["8-lab"]} == {2}
+    assert list(folder.grey_table()) == ["8-lab", "8"]
+    for space in ("lab", "rgb"):
+        trial = next(trial for trial in record.trials.values() if trial.params["colour_space"] == space)
+        assert reproduce(folder, trial.number, tolerance=0.02).outcome == "identical"
+
+
 def test_a_diverging_trial_does_not_stop_the_study(tmp_path: Path, ray_address: str) -> None:
     """Trials whose loss becomes NaN are failed as diverged, one by one, and the study ends."""
     text = SPACE.replace("low = 1e-3\nhigh = 1e-2\nlog = true", "low = 1e29\nhigh = 1e30")

@@ -42,7 +42,7 @@ def fit(
     different = np.unique(points.round(kind.decimals), axis=0)
     if len(different) < num_colours:
         raise DataError(
-            f"there can be no palette of {PaletteName(num_colours, space).words}: the images hold only {len(different)}",
+            f"no palette of {PaletteName(num_colours, space).words}: {len(points)} pixels of the images hold {len(different)}",
             hint="ask for fewer, or read more images",
         )
     with threadpool_limits(limits=1):

@@ -157,7 +157,7 @@ def test_as_many_colours_as_there_are() -> None:
         map(tuple, colours.tolist())
     )
     assert (np.diff(palette.sum(axis=1)) >= 0).all()
-    with pytest.raises(DataError, match="no palette of 301 colours: the images hold only 300"):
+    with pytest.raises(DataError, match="no palette of 301 colours: 800 pixels of the images hold 300"):
         fit(images, num_colours=301, seed=0)
 
 
@@ -165,7 +165,7 @@ def test_greys_hold_one_chroma() -> None:
     """What rounding leaves of the chroma of greys makes no palette."""
     greys = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16).repeat(3, axis=1)
 
-    with pytest.raises(DataError, match="no palette of 2 chromas: the images hold only 1"):
+    with pytest.raises(DataError, match="no palette of 2 chromas: 256 pixels of the images hold 1"):
         fit(greys, num_colours=2, seed=0, space="lab")
 
 

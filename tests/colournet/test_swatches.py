@@ -117,7 +117,7 @@ def test_too_few_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grey images hold no 5 chromas."""
     monkeypatch.setattr(scenes, "draw", lambda *_args, **_options: np.full((10, 3, 8, 8), 7, dtype=np.uint8))
 
-    with pytest.raises(DataError, match="no palette of 5 chromas: the images hold only 1"):
+    with pytest.raises(DataError, match="no palette of 5 chromas: 512 pixels of the images hold 1"):
         fitted(space="lab")
 
 

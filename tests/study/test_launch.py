@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from colournet import data
 from study.errors import StudyError
+from study.launch import session
 from study.launch.cluster import Resources
 from study.launch.session import launch, resume
 from study.records import StudyRecord, parse
@@ -145,6 +148,40 @@ def test_a_finished_study_can_be_extended(tmp_path: Path, ray_address: str) -> N
     assert sorted(record.trials) == [0, 1, 2]
     assert record.counts["completed"] == 3
     assert len({trial.params["learning_rate"] for trial in record.trials.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "palettes"),
+    [
+        ('[fixed]\nmodel = "regression_cnn"', ["24"]),
+        ('[fixed]\ncolour_space = "lab"\nnum_colours = 8', ["8-lab"]),
+        (
+            '[search.num_colours]\nkind = "choice"\nchoices = [300, 8]\n'
+            '[search.colour_space]\nkind = "choice"\nchoices = ["lab"]\nwhen = { num_colours = [8] }\n[fixed]',
+            ["8-lab", "8", "300-lab", "300"],
+        ),
+    ],
+    ids=["rgb", "lab", "searched"],
+)
+def test_a_study_prepares_what_its_trials_may_ask_for(
+    settings: str, palettes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data hold a palette, and the manifest its floors, for every number of colours and colour space of a trial."""
+    monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
+    space = Space.parse(
+        f'objective = {{ metric = "val_mse" }}\n{settings}\ndataset = "scenes"\n'
+        '[search.learning_rate]\nkind = "float"\nlow = 1e-3\nhigh = 1e-2'
+    )
+
+    bundle = session._prepare(space, None)
+
+    manifest = session._manifest(space, bundle, trials=1)
+    assert list(manifest["palettes"]) == list(manifest["floors"]) == palettes
+    assert all("chroma_mse" in manifest["floors"][name]["grey_table"] for name in palettes if name.endswith("lab"))
+    generator = random.Random(0)
+    for _ in range(20):
+        config = space.config(space.sample(generator))
+        assert bundle.for_run(config).palette is bundle.palettes[config.palette_name]
 
 
 def test_colour_spaces_are_searched(tmp_path: Path, ray_address: str) -> None:

@@ -32,7 +32,7 @@ class Column:
     prediction: UInt8[np.ndarray, "3 h w"]
     blocks: Mapping[str, Float32[np.ndarray, "_ _ _"]]
     colours: Float32[np.ndarray, "k 3"] | None
-    """The colour that each map of the last block stands for; None where they are R, G and B."""
+    """The colour that each map of the last block stands for; None where they are the numbers of one colour."""
 
 
 def activations_figure(

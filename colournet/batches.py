@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Integer, UInt8
 from torch import Tensor
 
 from colournet.config import TrainConfig
-from colournet.palette import SCALE
+from colournet.spaces import SCALE, rgb_of_bytes
 
-Gathered = tuple[UInt8[Tensor, "b 3 h w"], UInt8[Tensor, "b h w"]]
+Gathered = tuple[UInt8[Tensor, "b 3 h w"], Integer[Tensor, "b h w"]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ImageSet:
     """Images (8-bit RGB) and their palette labels as tensors on one device."""
 
     images: UInt8[Tensor, "n 3 h w"]
-    labels: UInt8[Tensor, "n h w"]
+    labels: Integer[Tensor, "n h w"]
 
     @classmethod
     def on(cls, device: torch.device, images: np.ndarray, labels: np.ndarray) -> ImageSet:
@@ -66,7 +66,7 @@ def grey(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
 
 def colours(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     """The images as RGB in [0, 1)."""
-    return images.to(torch.float32) / SCALE
+    return rgb_of_bytes(images)
 
 
 def _draw_maps(

@@ -22,6 +22,7 @@ from colournet.errors import CheckpointError, ConfigError
 from colournet.metrics import EpochMetrics
 from colournet.models import build
 from colournet.names import CHECKPOINT_FORMAT, MODEL_FORMAT
+from colournet.spaces import SPACES
 
 _HINT = "a finished run leaves model.safetensors, every epoch checkpoints/"
 
@@ -32,7 +33,8 @@ class Model:
 
     network: nn.Module
     config: TrainConfig
-    palette: Float32[np.ndarray, "k 3"]
+    palette: Float32[np.ndarray, "k d"]
+    """RGB or chroma, as the config's colour space says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +63,9 @@ def load_model(path: Path) -> Model:
     network = build(config)
     tensor_files.load_weights(network, _within(tensors, "weights."), source=path)
     palette = tensors.get("palette")
-    if palette is None or palette.shape != (config.num_colours, 3) or palette.dtype != torch.float32:
-        raise CheckpointError(f"{path}: holds no palette of {config.num_colours} colours")
+    shape = (config.num_colours, SPACES[config.colour_space].channels)
+    if palette is None or palette.shape != shape or palette.dtype != torch.float32:
+        raise CheckpointError(f"{path}: holds no palette of {config.palette_name.words}")
     return Model(network, config, palette.numpy())
 
 

@@ -10,7 +10,7 @@ import click
 
 from colournet import entrypoint
 from colournet.classifier_cli import train_classifier
-from colournet.config import MODELS
+from colournet.config import COLOUR_SPACES, MODELS
 from colournet.options import DATA_DIR, config_options, read_settings, split_names
 
 _SPLIT = click.option(
@@ -160,10 +160,10 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     show_default=True,
     help="Classes whose training images are read.",
 )
-@click.option("--num-colours", type=int, default=24, show_default=True, help="Size of the palette, 2 to 256.")
+@click.option("--num-colours", type=int, default=24, show_default=True, help="Size of the palette, 2 to 65,536.")
 @click.option(
     "--space",
-    type=click.Choice(["rgb", "lab"]),
+    type=click.Choice(COLOUR_SPACES),
     default="rgb",
     show_default=True,
     help="Colours in RGB, or chroma alone: a and b of CIE L*a*b*.",

@@ -72,10 +72,13 @@ def xyz_to_linear(xyz: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch 3
 
 def xyz_to_lab(xyz: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch 3 h w"]:
     """Convert CIE XYZ (white has Y = 1) to CIE L*a*b* under D65. Reference: CIE 15:2004, section 8.2.1."""
-    scaled = xyz / _white(xyz)
-    root = scaled.clamp(min=_EPSILON**3) ** (1 / 3)
-    x, y, z = torch.where(scaled > _EPSILON**3, root, scaled / (3 * _EPSILON**2) + 4 / 29).unbind(dim=-3)
+    x, y, z = _compress(xyz / _white(xyz)).unbind(dim=-3)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def grey_to_lightness(grey: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The L, in [0, 100], of sRGB with R = G = B = grey in [0, 1]."""
+    return 116 * _compress(srgb_to_linear(grey)) - 16
 
 
 def lab_to_xyz(lab: Float[Tensor, "*batch 3 h w"]) -> Float[Tensor, "*batch 3 h w"]:
@@ -114,6 +117,12 @@ def ciede2000(one: Float[Tensor, "*batch 3 h w"], other: Float[Tensor, "*batch 3
     blue = 30 * torch.exp(-(((torch.rad2deg(hue) - 275) / 25) ** 2))
     rotation = -torch.sin(2 * torch.deg2rad(blue)) * 2 * _saturation(chroma)
     return _root(dl**2 + dc**2 + dh**2 + rotation * dc * dh)
+
+
+def _compress(scaled: Tensor) -> Tensor:
+    """The cube root, which near black is continued by its tangent. Reference: CIE 15:2004, section 8.2.1."""
+    root = scaled.clamp(min=_EPSILON**3) ** (1 / 3)
+    return torch.where(scaled > _EPSILON**3, root, scaled / (3 * _EPSILON**2) + 4 / 29)
 
 
 def _hue_weight(hue: Tensor) -> Tensor:

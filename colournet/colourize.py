@@ -23,8 +23,8 @@ from colournet.checkpoints import Model
 from colournet.decoding import restore_grey
 from colournet.errors import CheckpointError, ConfigError, DataError
 from colournet.evaluation import colours_of
-from colournet.palette import SCALE
 from colournet.photos import LEVELS, SUFFIXES, Photo, read_photo, write_photo
+from colournet.spaces import to_bytes
 
 SCALES = (32, 48, 64)
 """Lengths of a photo's shorter side, in pixels, at which the network sees it."""
@@ -119,7 +119,7 @@ def painter(photo: Photo, chroma: Float32[np.ndarray, "3 y x"]) -> Callable[[int
         spread = [np.array(plane.resize((width, bottom - top), Image.Resampling.BICUBIC, box)) for plane in planes]
         level = torch.from_numpy(photo.grey[top:bottom].astype(np.float32) / LEVELS)
         rgb = restore_grey(torch.from_numpy(np.stack(spread))[None], level[None, None])[0]
-        return np.asarray((rgb * SCALE).round().clamp(0, SCALE - 1).to(torch.uint8).permute(1, 2, 0))
+        return np.asarray(to_bytes(rgb).permute(1, 2, 0))
 
     return paint
 

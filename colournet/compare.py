@@ -45,7 +45,12 @@ def compare_runs(
     notes = check_comparable(runs, curves=curves is not None)
     if curves is not None:
         drawn = [
-            Curve(name=label(run), history=read_history(run), is_regression=run.model.config.is_regression)
+            Curve(
+                name=label(run),
+                history=read_history(run),
+                is_regression=run.model.config.is_regression,
+                colour_space=run.model.config.colour_space,
+            )
             for run in runs
         ]
         figures.save(curves_figure(drawn), curves)

@@ -25,12 +25,13 @@ def check_comparable(runs: Sequence[NamedRun], *, curves: bool) -> list[str]:
     """Answer, as sentences, what limits a comparison of runs; `curves` asks for more than pictures do.
 
     Raises `ConfigError` where runs are about different images, and for curves also where they are validated on different
-    images or count their loss in palettes of different sizes.
+    images, or their losses are of different colour spaces or counted in palettes of different sizes.
     """
     check_same_images(runs, split="test")
     notes = []
     for check, consequence in (
         (_check_validation_images, "validation figures are of different images"),
+        (_check_colour_spaces, "losses and accuracy are of different colour spaces"),
         (_check_palette_sizes, "cross-entropy and accuracy are counted in palettes of different sizes"),
     ):
         try:
@@ -87,13 +88,21 @@ def _check_validation_images(runs: Sequence[NamedRun]) -> None:
     check_same_images(runs, split="validation")
 
 
+def _check_colour_spaces(runs: Sequence[NamedRun]) -> None:
+    _check_equal(runs, "colour_space", hint="name runs of one colour space")
+
+
 def _check_palette_sizes(runs: Sequence[NamedRun]) -> None:
-    first = runs[0].model.config.num_colours
-    for run in runs[1:]:
-        if run.model.config.num_colours != first:
+    _check_equal(runs, "num_colours", hint="name runs with palettes of one size")
+
+
+def _check_equal(runs: Sequence[NamedRun], setting: str, *, hint: str) -> None:
+    first, *others = (getattr(run.model.config, setting) for run in runs)
+    for run, other in zip(runs[1:], others, strict=True):
+        if other != first:
             raise ConfigError(
-                f"num_colours is {first} in {runs[0].name} and {run.model.config.num_colours} in {run.name}",
-                hint="name runs with palettes of one size, or leave out --curves and compare by MSE and --samples",
+                f"{setting} is {first} in {runs[0].name} and {other} in {run.name}",
+                hint=f"{hint}, or leave out --curves and compare by MSE and --samples",
             )
 
 

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from colournet.metrics import EpochMetrics
+from colournet.palette_name import SQUARED_ERRORS
+from colournet.spaces import SPACES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 _IMAGE_INCHES = 1.05
 _COLOURS = 10  # of matplotlib's cycle; more runs differ by their markers
 _MARKERS = ("o", "s", "^", "D")
+_PANELS = {
+    "cross_entropy": ("Cross-entropy", "nats a pixel"),
+    "chroma_mse": ("Squared error of chroma", f"MSE of a and b, in units of {SPACES['lab'].answer_unit:g}"),
+    "accuracy": ("Validation accuracy", "pixels given their palette colour (%)"),
+    "mse": ("Squared error of the colours", "MSE, colours in [0, 1)"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,30 +36,35 @@ class Curve:
     name: str
     history: Sequence[EpochMetrics]
     is_regression: bool
+    colour_space: str = "rgb"
+
+    @property
+    def loss(self) -> str:
+        """The panel in which the loss stands."""
+        return SQUARED_ERRORS[self.colour_space] if self.is_regression else "cross_entropy"
 
 
 def curves_figure(curves: Sequence[Curve]) -> Figure:
-    """Draw loss, accuracy and squared error over epochs; a regression's loss is the squared error."""
-    has_classes = any(not curve.is_regression for curve in curves)
-    figure = Figure(figsize=(14.5 if has_classes else 9.8, 4.6), layout="constrained")
-    panels = list(figure.subplots(1, 3 if has_classes else 2))
-    if has_classes:
-        panels[0].set(title="Cross-entropy", ylabel="nats a pixel")
-    panels[-2].set(title="Validation accuracy", ylabel="pixels given their palette colour (%)")
-    panels[-1].set(title="Squared error of the colours", ylabel="MSE, colours in [0, 1)")
+    """Draw loss, accuracy and squared error over epochs; the loss of a regression of RGB is that squared error."""
+    losses = {curve.loss for curve in curves}
+    names = [name for name in _PANELS if name in losses or name in ("accuracy", "mse")]
+    figure = Figure(figsize=(4.7 * len(names) + 0.4, 4.6), layout="constrained")
+    panels = dict(zip(names, figure.subplots(1, len(names)), strict=True))
+    for name, axes in panels.items():
+        title, unit = _PANELS[name]
+        axes.set(title=title, ylabel=unit)
     for index, curve in enumerate(curves):
         style = {
             "color": f"C{index % _COLOURS}",
             "marker": _MARKERS[index // _COLOURS % len(_MARKERS)],
             "markersize": 3,
         }
-        loss = panels[-1] if curve.is_regression else panels[0]
-        _plot(loss, curve, lambda epoch: epoch.train_loss, {**style, "linestyle": "--", "alpha": 0.75})
-        if not curve.is_regression:
-            _plot(loss, curve, lambda epoch: epoch.val_loss, style)
-        _plot(panels[-2], curve, lambda epoch: 100 * epoch.val_accuracy, style)
-        _plot(panels[-1], curve, lambda epoch: epoch.val_mse, style)
-    for axes in panels:
+        _plot(panels[curve.loss], curve, lambda epoch: epoch.train_loss, {**style, "linestyle": "--", "alpha": 0.75})
+        if curve.loss != "mse":
+            _plot(panels[curve.loss], curve, lambda epoch: epoch.val_loss, style)
+        _plot(panels["accuracy"], curve, lambda epoch: 100 * epoch.val_accuracy, style)
+        _plot(panels["mse"], curve, lambda epoch: epoch.val_mse, style)
+    for axes in panels.values():
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)

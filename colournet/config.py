@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from colournet.errors import ConfigError, did_you_mean
+from colournet.palette_name import PaletteName
 from colournet.values import (
     CLASSES,
+    COLOUR_SPACES,
     DATASETS,
     DOWN_SAMPLINGS,
     MODELS,
@@ -32,6 +34,7 @@ from colournet.values import (
 
 __all__ = [
     "CLASSES",
+    "COLOUR_SPACES",
     "DATASETS",
     "DOWN_SAMPLINGS",
     "MODELS",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 
 _ASSIGNMENT_DILATION = 2  # the assignment's "dilation=1" means one gap between taps
+_ANSWERED = {"rgb": 3, "lab": 2}  # channels of a regression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,11 @@ class TrainConfig:
 
     model: str = "unet"
     """Network: `regression_cnn` (RGB by squared error), `cnn`, `unet`, `dilated_unet` (colours by cross-entropy)."""
+
+    colour_space: str = "rgb"
+    """What the network answers, or its palette holds: `rgb`; or `lab`, chroma alone, the a and b of CIE L*a*b* (a regression
+    answers both in units of 50), to which the grey of each pixel brings the light. Losses of the two cannot be compared;
+    squared errors of the coloured pictures (`val_mse`) can."""
 
     kernel_size: int = 3
     """Side of every convolution's filter in pixels, odd, 1 to 15."""
@@ -82,7 +91,8 @@ class TrainConfig:
     convolution starts at zero: the network begins at the floor `grey_table` and learns only what grey alone cannot tell."""
 
     num_colours: int = 24
-    """Colours of the palette, 2 to 256, fitted by k-means to the training pixels of the category."""
+    """Colours of the palette, 2 to 65,536, fitted by k-means to the training pixels of the category. The weights of a network
+    without `full_resolution_skip` grow with their square."""
 
     epochs: int = 25
     """Passes over the training images."""
@@ -229,7 +239,7 @@ class TrainConfig:
 
     @property
     def is_regression(self) -> bool:
-        """Whether the network answers RGB, trained by squared error, rather than palette colours by cross-entropy."""
+        """Whether the network answers a colour, trained by squared error, rather than palette colours by cross-entropy."""
         return self.model == "regression_cnn"
 
     @property
@@ -244,9 +254,14 @@ class TrainConfig:
         return any(getattr(self, name) != getattr(type(self), name) for name in further)
 
     @property
+    def palette_name(self) -> PaletteName:
+        """Which palette the run is measured in; a classification answers its colours."""
+        return PaletteName(self.num_colours, self.colour_space)
+
+    @property
     def num_outputs(self) -> int:
-        """Channels that the network answers: RGB, or a logit for each palette colour."""
-        return 3 if self.is_regression else self.num_colours
+        """Channels that the network answers: those of a colour, or a logit for each palette colour."""
+        return _ANSWERED[self.colour_space] if self.is_regression else self.num_colours
 
     @property
     def side_multiple(self) -> int:

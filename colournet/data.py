@@ -13,23 +13,24 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Integer, UInt8
 
 from colournet import cifar10, palette, scenes
 from colournet.config import CLASSES, TrainConfig
 from colournet.errors import ConfigError, DataError
+from colournet.palette_name import PaletteName
 
 _VALIDATION_FRACTION = 5  # one in so many training images validates
 _SCENES_COUNT: Mapping[str, int] = {"train": 1500, "test": 300}
 
 Images = UInt8[np.ndarray, "_ 3 h w"]
-Labels = UInt8[np.ndarray, "_ h w"]
-Palette = Float32[np.ndarray, "_ 3"]
+Labels = Integer[np.ndarray, "_ h w"]
+Palette = Float32[np.ndarray, "_ d"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What `train` reads. Images are 8-bit RGB, labels index the palette, the palette is RGB in [0, 1)."""
+    """What `train` reads. Images are 8-bit RGB, labels index the palette, the palette is RGB in [0, 1) or chroma."""
 
     train_images: Images
     train_labels: Labels
@@ -45,11 +46,11 @@ class DataBundle:
     category: str
     train_images: dict[str, Images]
     """Training images by class, the category and whatever extra classes were asked for, each in its seeded order."""
-    train_labels: dict[int, dict[str, Labels]]
-    """Their labels, by number of colours and class."""
+    train_labels: dict[PaletteName, dict[str, Labels]]
+    """Their labels, by palette and class."""
     validation_images: Images
-    validation_labels: dict[int, Labels]
-    palettes: dict[int, Palette]
+    validation_labels: dict[PaletteName, Labels]
+    palettes: dict[PaletteName, Palette]
     fingerprint: str
     """SHA-256 over the category's images and the palettes: equal where runs read the same pixels and colours."""
 
@@ -59,14 +60,14 @@ class DataBundle:
         count = available if config.train_images is None else config.train_images
         if count > available:
             raise ConfigError(f"train_images = {count}, but {config.dataset} has only {available} to train on")
-        labels = self.train_labels[config.num_colours]
+        labels = self.train_labels[config.palette_name]
         classes = (self.category, *config.extra_classes)
         return TrainingData(
             train_images=_join([self.train_images[name][:count] for name in classes]),
             train_labels=_join([labels[name][:count] for name in classes]),
             validation_images=self.validation_images,
-            validation_labels=self.validation_labels[config.num_colours],
-            palette=self.palettes[config.num_colours],
+            validation_labels=self.validation_labels[config.palette_name],
+            palette=self.palettes[config.palette_name],
         )
 
 
@@ -75,14 +76,14 @@ def prepare(
     *,
     data_dir: Path | None = None,
     extra_classes: Collection[str] = (),
-    num_colours: Collection[int] = (),
+    palettes: Collection[PaletteName] = (),
     progress: bool = True,
 ) -> DataBundle:
     """Load, split and quantize the data that `config` names, and what else the runs beside it will ask for.
 
     The palette is fitted to the category's training images alone, whatever is added to them, so that runs with other
     classes or augmentation are measured in the same colours. `progress` allows a bar on stderr while CIFAR-10 is
-    downloaded. Raises `DataError` if the data are missing or damaged.
+    downloaded. Raises `DataError` if the data are missing or damaged, or hold fewer colours than a palette should.
     """
     extras = sorted({*config.extra_classes, *extra_classes} - {config.category}, key=CLASSES.index)
     images = _read(config, split="train", classes=[config.category, *extras], data_dir=data_dir, progress=progress)
@@ -92,16 +93,21 @@ def prepare(
     pools = {config.category: train}
     for name, extra in images.items():
         pools[name] = _split(extra, config)[0][: len(train)]
-    sizes = sorted({config.num_colours, *num_colours})
-    palettes = {k: palette.fit(train, num_colours=k, seed=config.data_seed) for k in sizes}
+    fitted = {
+        name: palette.fit(train, num_colours=name.num_colours, space=name.colour_space, seed=config.data_seed)
+        for name in sorted({config.palette_name, *palettes})
+    }
     return DataBundle(
         category=config.category,
         train_images=pools,
-        train_labels={k: {name: palette.quantize(pool, palettes[k]) for name, pool in pools.items()} for k in sizes},
+        train_labels={
+            name: {category: palette.quantize(pool, colours) for category, pool in pools.items()}
+            for name, colours in fitted.items()
+        },
         validation_images=validation,
-        validation_labels={k: palette.quantize(validation, palettes[k]) for k in sizes},
-        palettes=palettes,
-        fingerprint=_fingerprint([train, validation, *palettes.values()]),
+        validation_labels={name: palette.quantize(validation, colours) for name, colours in fitted.items()},
+        palettes=fitted,
+        fingerprint=_fingerprint([train, validation, *fitted.values()]),
     )
 
 

@@ -1,5 +1,7 @@
 """From a network's logits to colours, and its input's grey back into them.
 
+A colour here is one of the palette's space, RGB or chroma; `colournet.spaces` makes RGB of it.
+
 - *argmax*: the likeliest palette colour of each pixel.
 - *mean*: the expected colour, the palette's colours weighted by their probabilities; of all answers it has the least
   expected squared error.
@@ -13,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from colournet.errors import ConfigError, did_you_mean
-from colournet.palette import SCALE
+from colournet.spaces import SCALE
 
 METHODS = ("argmax", "mean", "annealed")
 TEMPERATURE = 0.38
@@ -23,12 +25,12 @@ _LARGEST = (SCALE - 1) / SCALE  # of a colour: 255 on the assignment's scale
 
 def decode(
     logits: Float[Tensor, "n k h w"],
-    palette: Float[Tensor, "k 3"],
+    palette: Float[Tensor, "k d"],
     *,
     method: str = "argmax",
     temperature: float = TEMPERATURE,
-) -> Float[Tensor, "n 3 h w"]:
-    """Colour each pixel by its logits; the answer is RGB in the palette's range.
+) -> Float[Tensor, "n d h w"]:
+    """Colour each pixel by its logits; the answer is in the palette's space and range.
 
     Only `annealed` heeds the temperature. Raises `ConfigError` for another method or a temperature not above 0.
     """

@@ -18,7 +18,8 @@ from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
 from colournet.devices import threads
 from colournet.metrics import json_number, psnr_db
-from colournet.palette import SCALE
+from colournet.palette_name import SQUARED_ERRORS
+from colournet.spaces import of_channels, to_bytes
 
 _BATCH_IMAGES = 100
 
@@ -28,30 +29,32 @@ class Scores:
     """Means over all pixels of a set of images."""
 
     loss: float
-    """Cross-entropy in nats a pixel; for a regression the squared error."""
+    """Cross-entropy in nats a pixel; for a regression the squared error of its answer."""
     accuracy: float
     """Fraction of pixels given their palette colour, in [0, 1]."""
     mse: float
-    """Squared error of the decoded images over pixels and channels, colours in [0, 1)."""
+    """Squared error of the decoded images over pixels and channels, RGB in [0, 1)."""
 
 
 @torch.no_grad()
-def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k 3"], *, regression: bool) -> Scores:
-    """Score a network on images; one synchronization with the device."""
+def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k d"], *, regression: bool) -> Scores:
+    """Score a network, which answers in the space of the colour table, on images; one synchronization with the device."""
     network.eval()
+    space = of_channels(colour_table.shape[1])
     totals = torch.zeros(3, dtype=torch.float64, device=images.images.device)
     for batch, labels in images.in_order(_BATCH_IMAGES):
-        output = network(grey(batch))
-        truth = colours(batch)
+        level = grey(batch)
+        output = network(level)
         if regression:
-            answer, chosen = output, _nearest(output, colour_table)
-            losses = functional.mse_loss(output, truth) * labels.numel()
+            answer = output * space.answer_unit
+            chosen = _nearest(answer, colour_table)
+            losses = functional.mse_loss(output, space.target(batch)) * labels.numel()
         else:
             chosen = output.argmax(dim=1)
             answer = colour_table[chosen].permute(0, 3, 1, 2)
             logits = output.permute(0, 2, 3, 1).flatten(0, 2)
             losses = functional.cross_entropy(logits, labels.flatten().long(), reduction="sum")
-        squared = ((answer - truth) ** 2).sum(dtype=torch.float64) / 3
+        squared = ((space.to_rgb(answer, level) - colours(batch)) ** 2).sum(dtype=torch.float64) / 3
         totals += torch.stack([losses.double(), (chosen == labels).sum().double(), squared])
     loss, correct, squared_error = (totals / images.labels.numel()).tolist()
     return Scores(loss, correct, squared_error)
@@ -68,30 +71,29 @@ def colourize(
     level = grey(as_tensor(images).to(_device(model)))
     answer = colours_of(model, level, method=method)
     answer = restore_grey(answer, level) if restore else answer
-    return np.asarray((answer * SCALE).round().clamp(0, 255).to(torch.uint8).cpu())
+    return np.asarray(to_bytes(answer).cpu())
 
 
 @torch.no_grad()
 def colours_of(model: Model, level: Float[Tensor, "n 1 h w"], *, method: str) -> Float[Tensor, "n 3 h w"]:
     """The network's RGB for grey in [0, 1); `method` decodes logits, and means nothing to a regression."""
-    output: Tensor = model.network.eval()(level)
-    return output if model.config.is_regression else decode(output, _table(model), method=method)
+    return _to_rgb(model, model.network.eval()(level), level, method=method)
 
 
 @torch.no_grad()
 def score_decodings(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> dict[str, dict[str, float | None]]:
     """The errors of every decoding, plain and (`_grey`) with grey restored: `{name: {"mse", "psnr_db"}}`, JSON-ready.
 
-    A regression has one decoding, `rgb`, which is its answer.
+    A regression has one decoding, its answer, called by its colour space.
     """
-    methods = ("rgb",) if model.config.is_regression else METHODS
+    methods = (model.config.colour_space,) if model.config.is_regression else METHODS
     squared = {name: 0.0 for method in methods for name in (method, f"{method}_grey")}
     network, device = model.network.eval(), _device(model)
     for batch in torch.split(as_tensor(images), _BATCH_IMAGES):
         truth, level = colours(batch.to(device)), grey(batch.to(device))
         output = network(level)
         for method in methods:
-            answer = output if model.config.is_regression else decode(output, _table(model), method=method)
+            answer = _to_rgb(model, output, level, method=method)
             squared[method] += ((answer - truth) ** 2).sum(dtype=torch.float64).item()
             squared[f"{method}_grey"] += ((restore_grey(answer, level) - truth) ** 2).sum(dtype=torch.float64).item()
     errors = {name: total / images.size for name, total in squared.items()}
@@ -105,7 +107,8 @@ def evaluate(
 
     Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
     squared error), all of argmax, then `decoding` (see `score_decodings`), `floors` and `measures` (see there), JSON-ready:
-    None where a number is not finite. It takes as many threads as training did.
+    None where a number is not finite. Of a regression of chroma there is also `chroma_mse`, by which it learned. It takes
+    as many threads as training did.
     """
     labels = palette.quantize(images, model.palette)
     regression = model.config.is_regression
@@ -115,6 +118,7 @@ def evaluate(
             "images": len(images),
             "cross_entropy": None if regression else json_number(found.loss),
             "accuracy": found.accuracy,
+            **({SQUARED_ERRORS[model.config.colour_space]: json_number(found.loss)} if regression else {}),
             "mse": json_number(found.mse),
             "psnr_db": json_number(psnr_db(found.mse)),
             "decoding": score_decodings(model, images),
@@ -127,7 +131,7 @@ def measures(
     model: Model | None,
     images: UInt8[np.ndarray, "n 3 h w"],
     train_images: UInt8[np.ndarray, "m 3 h w"],
-    colour_table: Float32[np.ndarray, "k 3"],
+    colour_table: Float32[np.ndarray, "k d"],
 ) -> dict[str, dict[str, float | None]]:
     """The perceptual and other `colournet.scores.measures` of what each floor, and the model, makes of images.
 
@@ -147,10 +151,22 @@ def _device(model: Model) -> torch.device:
     return next(model.network.parameters()).device
 
 
-def _table(model: Model) -> Float[Tensor, "k 3"]:
+def _table(model: Model) -> Float[Tensor, "k d"]:
     return torch.tensor(model.palette, device=_device(model))
 
 
-def _nearest(output: Float[Tensor, "b 3 h w"], colour_table: Float[Tensor, "k 3"]) -> Int64[Tensor, "b h w"]:
-    pixels = output.permute(0, 2, 3, 1)
-    return ((colour_table**2).sum(dim=1) / 2 - pixels @ colour_table.T).argmin(dim=-1)
+def _to_rgb(
+    model: Model, output: Float[Tensor, "n c h w"], level: Float[Tensor, "n 1 h w"], *, method: str
+) -> Float[Tensor, "n 3 h w"]:
+    """RGB of a network's output: a regression's answer, or logits decoded; of chroma, under the light of the grey."""
+    space = of_channels(model.palette.shape[1])
+    is_regression = model.config.is_regression
+    answer = output * space.answer_unit if is_regression else decode(output, _table(model), method=method)
+    return space.to_rgb(answer, level)
+
+
+def _nearest(answer: Float[Tensor, "b d h w"], colour_table: Float[Tensor, "k d"]) -> Int64[Tensor, "b h w"]:
+    pixels = answer.permute(0, 2, 3, 1).flatten(0, 2)
+    offset, step = (colour_table**2).sum(dim=1) / 2, palette.CELLS // len(colour_table)
+    found = [(offset - part @ colour_table.T).argmin(dim=-1) for part in torch.split(pixels, step)]
+    return torch.cat(found).reshape(len(answer), *answer.shape[2:])

@@ -74,7 +74,7 @@ def import_weights(
         palette = read_palette(palette_file)
         config = _with_palette(config, palette, palette_file)
     elif config.is_regression:
-        palette = prepare(config, data_dir=data_dir).palettes[config.num_colours]
+        palette = prepare(config, data_dir=data_dir).palettes[config.palette_name]
     else:
         raise ConfigError(
             f"{source}: its network answers {config.num_colours} colours, and no palette says which",

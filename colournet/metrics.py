@@ -24,13 +24,13 @@ class EpochMetrics:
     """Mean loss over the training images while the epoch went on (weights changing, augmentation on)."""
 
     val_loss: float
-    """Mean loss over the validation images after the epoch: cross-entropy in nats a pixel, or squared error."""
+    """Mean loss over the validation images after the epoch: cross-entropy in nats a pixel, or the answer's squared error."""
 
     val_accuracy: float
     """Fraction of validation pixels given their palette colour, in [0, 1]; a regression is read by the nearest colour."""
 
     val_mse: float
-    """Mean squared error of the decoded validation images over pixels and channels, colours in [0, 1)."""
+    """Mean squared error of the decoded validation images over pixels and channels, RGB in [0, 1)."""
 
     seconds: float
     """Wall-clock seconds of the epoch, training and validation."""

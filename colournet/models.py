@@ -14,7 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from colournet.config import TrainConfig
+from colournet.errors import ConfigError
 from colournet.extended import ExtendedNet
+
+_MOST_WEIGHTS = 2**30  # of one convolution: 4 GB, and 12 more to train it
 
 
 class CNN(nn.Module):
@@ -63,10 +66,23 @@ class UNet(nn.Module):
 
 
 def build(config: TrainConfig, *, generator: torch.Generator | None = None) -> nn.Module:
-    """Make the network that `config` names, its initial weights drawn from `generator` (zero-seeded by default)."""
+    """Make the network that `config` names, its initial weights drawn from `generator` (zero-seeded by default).
+
+    Raises `ConfigError` where the last convolution would be of palette colours to palette colours, and these are too many.
+    """
+    _check_size(config)
     network = ExtendedNet(config) if config.is_extended else _MODELS[config.model](config)
     _initialize(network, generator=generator or torch.Generator().manual_seed(0))
     return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def _check_size(config: TrainConfig) -> None:
+    weights = (config.kernel_size * config.num_outputs) ** 2
+    if weights > _MOST_WEIGHTS and not config.full_resolution_skip:
+        raise ConfigError(
+            f"num_colours = {config.num_colours} gives the last convolution {weights:,} weights",
+            hint="ask for fewer, or for a UNet with full_resolution_skip, whose weights grow with num_colours alone",
+        )
 
 
 def _cnn(config: TrainConfig) -> nn.Module:

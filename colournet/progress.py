@@ -49,6 +49,7 @@ _DECODING_NAMES = {
     "mean": "expected colour (mean)",
     "annealed": "annealed mean",
     "rgb": "RGB as answered",
+    "lab": "chroma as answered",
 }
 
 

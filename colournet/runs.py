@@ -22,6 +22,7 @@ from colournet.evaluation import colourize
 from colournet.metrics import EpochMetrics
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
+from colournet.spaces import SPACES
 from colournet.training import OnEpoch, TrainResult, check_resumable, train
 
 _SAMPLES = 10
@@ -134,8 +135,7 @@ def train_run(
     files.write_text(folder.history, history_csv(result.history))
     files.write_text(folder.metrics, json.dumps(_summary(result), indent=2) + "\n")
     save_samples(folder.samples, checkpoints.load_model(folder.model), data.validation_images)
-    loss_name = "mean squared error" if config.is_regression else "cross-entropy (nats a pixel)"
-    pictures.save_curves(folder.curves, result.history, loss_name=loss_name)
+    pictures.save_curves(folder.curves, result.history, loss_name=_loss_name(config))
     return result
 
 
@@ -163,6 +163,12 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _loss_name(config: TrainConfig) -> str:
+    if not config.is_regression:
+        return "cross-entropy (nats a pixel)"
+    return f"mean squared error of {SPACES[config.colour_space].answer_words}"
 
 
 def _summary(result: TrainResult) -> Mapping[str, Any]:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, Integer, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from colournet import colour
 from colournet.metrics import json_number, psnr_db
-from colournet.palette import SCALE, quantize
+from colournet.palette import quantize
+from colournet.spaces import SCALE
 
 Images = UInt8[Tensor, "n 3 h w"]
 Lab = Float[Tensor, "n 3 h w"]
@@ -42,11 +43,11 @@ class Pictures:
 
     images: Images
     lab: Lab
-    labels: UInt8[Tensor, "n h w"]
+    labels: Integer[Tensor, "n h w"]
     """The nearest palette colour of each pixel."""
 
     @classmethod
-    def of(cls, images: Images, *, palette: Float32[np.ndarray, "k 3"]) -> Pictures:
+    def of(cls, images: Images, *, palette: Float32[np.ndarray, "k d"]) -> Pictures:
         """Look at images in 8 bits."""
         return cls(images, to_lab(images), torch.from_numpy(quantize(images.cpu().numpy(), palette)))
 
@@ -80,7 +81,7 @@ def to_lab(images: Images) -> Lab:
     return torch.cat([colour.bytes_to_lab(chunk) for (chunk,) in _chunks(images)])
 
 
-def balanced_accuracy(chosen: UInt8[Tensor, "n h w"], labels: UInt8[Tensor, "n h w"]) -> float:
+def balanced_accuracy(chosen: Integer[Tensor, "n h w"], labels: Integer[Tensor, "n h w"]) -> float:
     """Class-balanced accuracy: the fraction of a colour's pixels that were given it, averaged over the colours that occur.
 
     In [0, 1]; 1 over the number of colours for whoever answers one colour always. Source: Brodersen et al., The balanced

@@ -14,6 +14,7 @@ from colournet.activations import block_outputs
 from colournet.data import read_images
 from colournet.errors import ConfigError
 from colournet.evaluation import colourize
+from colournet.palette import shown
 from colournet.pictures import grey_copy
 from colournet.together import NamedRun, check_same_images, label, open_runs
 
@@ -50,11 +51,14 @@ def show_activations(
     return written
 
 
+_MIDDLE_GREY = 0.55  # L is about 60, where most chroma can be shown
+
+
 def _column(run: NamedRun, image: UInt8[np.ndarray, "3 h w"]) -> Column:
     config = run.model.config
     return Column(
         name=label(run),
         prediction=colourize(run.model, image[None])[0],
         blocks=block_outputs(run.model.network, image),
-        colours=None if config.is_regression else run.model.palette,
+        colours=None if config.is_regression else shown(run.model.palette, grey=_MIDDLE_GREY),
     )

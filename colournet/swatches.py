@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,10 +18,11 @@ from jaxtyping import Float32, UInt8
 from colournet import colour, palette, pictures
 from colournet.config import CLASSES, TrainConfig, check_value
 from colournet.data import read_train_images
-from colournet.errors import ConfigError, DataError, did_you_mean
+from colournet.errors import ConfigError
 from colournet.files import write_text
+from colournet.palette_name import PaletteName
+from colournet.spaces import SCALE
 
-SPACES = ("rgb", "lab")
 _UNITS = {
     "rgb": "R, G, B in [0, 1): the 8-bit value / 256",
     "lab": "a, b of CIE L*a*b* under D65 (sRGB, white = 255)",
@@ -71,28 +70,21 @@ def fit(
 ) -> FittedPalette:
     """Fit a palette to the training images of some categories, validation left out as for a run of the same seed.
 
-    For one category in RGB it is the palette that `train` uses. Raises `ConfigError` for a setting that does not exist,
+    For one category it is the palette that `train` uses. Raises `ConfigError` for a setting that does not exist,
     `DataError` where the images hold fewer colours than are asked for.
     """
-    if space not in SPACES:
-        raise ConfigError(f"space: there is no {space!r}", hint=did_you_mean(space, SPACES))
     classes = _classes(categories)
     config = TrainConfig(
         dataset=dataset,
         category=classes[0],
         extra_classes=classes[1:],
+        colour_space=space,
         num_colours=num_colours,
         data_seed=data_seed,
     )
     images = read_train_images(config, data_dir=data_dir)
-    with _enough_colours(num_colours):
-        if space == "rgb":
-            colours = palette.fit(images, num_colours=num_colours, seed=data_seed)
-            labels = palette.quantize(images, colours)
-        else:
-            colours = palette.fit_chroma(images, num_colours=num_colours, seed=data_seed)
-            labels = palette.quantize_chroma(images, colours)
-    counts = np.bincount(labels.ravel(), minlength=num_colours)
+    colours = palette.fit(images, num_colours=num_colours, space=space, seed=data_seed)
+    counts = np.bincount(palette.quantize(images, colours).ravel(), minlength=num_colours)
     return FittedPalette(
         space=space,
         colours=colours,
@@ -133,7 +125,7 @@ def save(fitted: FittedPalette, path: Path) -> Path:
 def bands(fitted: FittedPalette) -> UInt8[np.ndarray, "k bands 3"]:
     """The colours of each swatch from top to bottom: one in RGB; of a chroma three, at L = 80, 60 and 40."""
     if fitted.space == "rgb":
-        return np.clip(np.round(fitted.colours * palette.SCALE), 0, 255).astype(np.uint8)[:, None]
+        return np.clip(np.round(fitted.colours * SCALE), 0, 255).astype(np.uint8)[:, None]
     lab = torch.empty(3, len(fitted.colours), len(_LIGHTNESSES))
     lab[0] = torch.tensor(_LIGHTNESSES)
     lab[1:] = torch.from_numpy(fitted.colours).T[:, :, None]
@@ -151,10 +143,9 @@ def captions(fitted: FittedPalette) -> list[str]:
 
 def title(fitted: FittedPalette) -> str:
     """What the picture shows."""
-    what = "colours" if fitted.space == "rgb" else "chromas (at L = 80, 60, 40)"
-    return (
-        f"{len(fitted.colours)} {what} of {', '.join(fitted.provenance['categories'])}, with their share of the pixels"
-    )
+    what = PaletteName(len(fitted.colours), fitted.space).words
+    light = "" if fitted.space == "rgb" else " (at L = 80, 60, 40)"
+    return f"{what}{light} of {', '.join(fitted.provenance['categories'])}, with their share of the pixels"
 
 
 def _classes(categories: Sequence[str]) -> tuple[str, ...]:
@@ -163,18 +154,3 @@ def _classes(categories: Sequence[str]) -> tuple[str, ...]:
         raise ConfigError("a palette needs at least one category", hint="such as --category horse")
     known = {check_value("category", name) for name in categories}
     return tuple(sorted(known, key=CLASSES.index))
-
-
-@contextmanager
-def _enough_colours(num_colours: int) -> Iterator[None]:
-    """Raise `DataError` where k-means finds fewer distinct points than centres."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            yield
-        except ConvergenceWarning as error:
-            raise DataError(
-                f"the images hold fewer than {num_colours} different colours", hint="ask for fewer, or add categories"
-            ) from error

@@ -13,6 +13,7 @@ from rich.table import Table
 from colournet.config import TrainConfig, check_value
 from colournet.errors import ConfigError
 from colournet.layers import INPUT, Description, Filter, Layer, describe_filter
+from colournet.spaces import SPACES
 
 FORMATS = ("text", "markdown")
 
@@ -38,7 +39,7 @@ def network_text(config: TrainConfig, description: Description, *, form: str) ->
 
 def title(config: TrainConfig) -> str:
     """What the network is, in one line."""
-    answer = "RGB" if config.is_regression else f"{config.num_colours} colours"
+    answer = SPACES[config.colour_space].answer_words if config.is_regression else config.palette_name.words
     dilation = f", dilation {config.dilation}" if config.dilation > 1 else ""
     return f"{config.model}: kernel {config.kernel_size}{dilation}, {config.num_filters} filters, {answer}"
 

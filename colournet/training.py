@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from colournet import checkpoints, floors, optimization, tensor_files
-from colournet.batches import Gathered, ImageSet, colours, grey
+from colournet.batches import Gathered, ImageSet, grey
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -32,6 +32,7 @@ from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
 from colournet.optimization import Optimizer
+from colournet.spaces import of_channels
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -192,11 +193,11 @@ def _train_one_epoch(run: _Run, training: ImageSet) -> float:
 
 
 def batch_loss(network: nn.Module, batch: Gathered, *, regression: bool, smoothing: float = 0.0) -> Float[Tensor, ""]:
-    """Mean squared error in RGB over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
+    """Mean squared error of the answer over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
     images, labels = batch
     output = network(grey(images))
     if regression:
-        return functional.mse_loss(output, colours(images))
+        return functional.mse_loss(output, of_channels(output.shape[1]).target(images))
     logits = output.permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
     return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=smoothing)
 

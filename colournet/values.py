@@ -11,6 +11,7 @@ from colournet.errors import ConfigError, did_you_mean
 
 MODELS = ("regression_cnn", "cnn", "unet", "dilated_unet")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+COLOUR_SPACES = ("rgb", "lab")
 DATASETS = ("cifar10", "scenes")
 PROTOCOLS = ("split", "handout")
 DOWN_SAMPLINGS = ("pool", "stride")
@@ -19,6 +20,7 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": MODELS,
+    "colour_space": COLOUR_SPACES,
     "category": CLASSES,
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
@@ -32,7 +34,7 @@ _WHOLE_NUMBERS: dict[str, tuple[int, int]] = {
     "dilation": (1, 16),
     "depth": (2, 4),
     "residual_blocks": (0, 8),
-    "num_colours": (2, 256),
+    "num_colours": (2, 65_536),
     "epochs": (1, 100_000),
     "batch_size": (1, 100_000),
     "shift_horizontal_pixels": (0, 16),

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from colournet.errors import UserError
+from colournet.errors import ConfigError, UserError
 from colournet.objective import Objective
+from colournet.palette_name import SQUARED_ERRORS, PaletteName
 from study.errors import FormatError, RecordError
 
 FORMAT = 1
@@ -69,20 +70,22 @@ def _check(manifest: Mapping[str, Any]) -> None:
             raise RecordError(f"{name} must be {_NAMES[kind]}, got {reprlib.repr(_look_up(manifest, name))}")
     Objective(manifest["objective"]["metric"], manifest["objective"]["goal"])
     for name in ("palettes", "floors"):
-        for colours in manifest.get(name, {}):
-            if not (colours.isascii() and colours.isdigit() and len(colours) <= 3):
-                raise RecordError(f"{name} are by number of colours, got {reprlib.repr(colours)}")
-    for colours, scores in manifest.get("floors", {}).items():
-        if not _are_scores(scores):
-            raise RecordError(f"floors.{colours} has no scores of the grey table")
+        for key, value in manifest.get(name, {}).items():
+            try:
+                palette = PaletteName.parse(key)
+            except ConfigError as error:
+                raise RecordError(f"{name} are by number of colours, got {reprlib.repr(key)}") from error
+            if name == "floors" and not _are_scores(value, palette):
+                raise RecordError(f"floors.{key} has no scores of the grey table")
 
 
-def _are_scores(scores: Any) -> bool:
+def _are_scores(scores: Any, palette: PaletteName) -> bool:
     """Whether these are tables of numbers, the grey table's whole among them."""
+    wanted = (*_GREY_TABLE, SQUARED_ERRORS[palette.colour_space])
     return (
         type(scores) is dict
         and all(type(table) is dict and all(map(_is_number, table.values())) for table in scores.values())
-        and all(name in scores.get("grey_table", {}) for name in _GREY_TABLE)
+        and all(name in scores.get("grey_table", {}) for name in wanted)
     )
 
 

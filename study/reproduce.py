@@ -14,6 +14,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from colournet.devices import choose_device
 from colournet.metrics import EpochMetrics
+from colournet.palette_name import PaletteName
 from colournet.progress import epoch_progress
 from colournet.runs import RunFolder, train_run
 from study import provenance
@@ -67,7 +68,9 @@ def reproduce(
     """
     trial = _choose(folder, number)
     config = folder.space.config(trial.params, seed=trial.seed)
-    bundle = prepare(config, data_dir=data_dir, num_colours=[int(k) for k in folder.manifest["palettes"]])
+    bundle = prepare(
+        config, data_dir=data_dir, palettes=[PaletteName.parse(name) for name in folder.manifest["palettes"]]
+    )
     run = _fresh_run(folder, trial)
     with epoch_progress(trial.last_epoch, label=f"trial {trial.number}, again") as show:
 

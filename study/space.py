@@ -11,6 +11,7 @@ from pathlib import Path
 from colournet.config import TrainConfig
 from colournet.errors import UserError
 from colournet.objective import Objective
+from colournet.palette_name import PaletteName
 from study import layout
 from study.errors import SpaceError
 from study.known_points import Point, parse_points
@@ -132,6 +133,12 @@ class Space:
         default = getattr(TrainConfig(), name)
         return values if parameter is not None and (not parameter.when or default in values) else [*values, default]
 
+    @property
+    def palettes(self) -> list[PaletteName]:
+        """The palettes in which trials may be measured."""
+        spaces = self.taken("colour_space")
+        return [PaletteName(colours, space) for colours in self.taken("num_colours") for space in spaces]
+
     def _check_comparable(self) -> None:
         """Trials are ranked by one number; it must mean the same for all of them."""
         metric = self.objective.metric
@@ -141,15 +148,15 @@ class Space:
                 "val_loss is a squared error for 'regression_cnn' and a cross-entropy for the others",
                 hint='compare them by objective = { metric = "val_mse", goal = "minimize" }',
             )
-        if "num_colours" in self.search and metric != "val_mse":
+        for name, words in (("num_colours", "numbers of colours"), ("colour_space", "colour spaces")):
+            if name in self.search and metric != "val_mse":
+                raise SpaceError(
+                    f"{metric} over different {words} cannot be compared",
+                    hint='compare them by objective = { metric = "val_mse", goal = "minimize" }',
+                )
+        if len(self.palettes) > _MOST_PALETTES:
             raise SpaceError(
-                f"{metric} over different numbers of colours cannot be compared",
-                hint='compare them by objective = { metric = "val_mse", goal = "minimize" }',
-            )
-        palettes = len(self.taken("num_colours"))
-        if palettes > _MOST_PALETTES:
-            raise SpaceError(
-                f"num_colours takes {palettes} values, and each needs a palette of its own",
+                f"the values of num_colours need {len(self.palettes)} palettes, each fitted before the first trial",
                 hint=f"name up to {_MOST_PALETTES} by choices, or use a step",
             )
 

@@ -21,7 +21,8 @@ from study.space_tables import Choice
 
 _JUDGED = "trials before and after it would not be judged alike"
 _DRAWN = "the trials asked so far would have been asked otherwise"
-_DATA = "its palettes and floors were measured when the study began, and no other numbers of colours have any"
+_DATA = "its palettes and floors were measured when the study began, and no other palettes have any"
+_OF_PALETTES = ("num_colours", "colour_space")
 _DEALT = "its trials would be dealt to others than they were pruned in"
 _NUMBERED = "known points are asked once each, by their number; new ones go behind the old"
 
@@ -155,7 +156,7 @@ def _choice_changes(where: str, old: Parameter, new: Parameter) -> Iterator[Chan
     come = [choice for choice in new.choices if choice not in old.choices]
     if not gone and not come:
         return
-    objection = _DATA if old.name == "num_colours" else None
+    objection = _DATA if old.name in _OF_PALETTES else None
     if gone:
         objection = f"trials may have been asked with {', '.join(map(_toml, gone))}"
     yield Change(f"{where} choices: were {_toml(old.choices)}, are {_toml(new.choices)}", objection)
@@ -166,7 +167,7 @@ def _objection_to_range(old: Parameter, new: Parameter) -> str | None:
         return _DRAWN
     if not _contains(new, old):
         return "trials may have been asked with values that it leaves out"
-    return _DATA if old.name == "num_colours" else None
+    return _DATA if old.name in _OF_PALETTES else None
 
 
 def _contains(new: Parameter, old: Parameter) -> bool:

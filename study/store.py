@@ -14,6 +14,7 @@ from typing import Any
 from colournet import files
 from colournet.errors import UserError, did_you_mean
 from colournet.objective import Objective
+from colournet.palette_name import SQUARED_ERRORS, PaletteName
 from study import lock
 from study.errors import DiskError, LockedError, RecordError, StudyError
 from study.layout import StudyLayout, check_name
@@ -144,16 +145,20 @@ class StudyFolder:
             )
         return path
 
-    def grey_table(self) -> dict[int, float]:
-        """What the grey table, which needs no network, scores by the study's metric, for each number of colours.
+    def grey_table(self) -> dict[str, float]:
+        """What the grey table, which needs no network, scores by the study's metric, for each palette (`24`, `24-lab`).
 
         Empty where the manifest holds no floors.
         """
         metric = self.objective.metric
         regression = metric == "val_loss" and self.space.taken("model") == ["regression_cnn"]
-        key = "mse" if regression else _FLOOR_KEYS[metric]
         floors = self.manifest.get("floors", {})
-        return {int(colours): scores["grey_table"][key] for colours, scores in floors.items()}
+        return {
+            name: scores["grey_table"][
+                SQUARED_ERRORS[PaletteName.parse(name).colour_space] if regression else _FLOOR_KEYS[metric]
+            ]
+            for name, scores in floors.items()
+        }
 
     def discard_if_empty(self) -> None:
         """Delete the folder if not a single event was recorded in it and no driver is about to."""

@@ -1,4 +1,4 @@
-"""The figure `architecture-comparison`: the objective by model, filter size, width and dilation, and by weights."""
+"""The figure `architecture-comparison`: the objective by model, filter size, width, dilation and colour space, and by weights."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ FIELDS = {
     "kernel_size": "kernel size (pixels)",
     "num_filters": "filters of the first block",
     "dilation": "dilation (dilated_unet only)",
+    "colour_space": "colour space",
 }
 """The fields that are compared, with the labels of their axes."""
 

@@ -51,7 +51,7 @@ def best(trials: pd.DataFrame, measure: Measure) -> str:
 
 def against_floor(trials: pd.DataFrame, measure: Measure) -> str:
     """How many completed trials beat the table that needs no network; nothing where no floor belongs."""
-    done = summaries.completed(trials).assign(floor=lambda frame: frame["num_colours"].map(measure.floors))
+    done = summaries.completed(trials).assign(floor=lambda frame: frame["palette"].map(measure.floors))
     done = done.dropna(subset=["floor"])
     if done.empty:
         return ""

@@ -46,10 +46,13 @@ CONFIG_DTYPES: Mapping[str, str] = {
     "kernel_size": "Int64",
     "num_filters": "Int64",
     "dilation": "Int64",
+    "colour_space": "string",
     "num_colours": "Int64",
+    "palette": "string",
     "epochs": "Int64",
 }
-"""The columns of the configuration that every study has, whether they are searched or not."""
+"""The columns of the configuration that every study has, whether they are searched or not; `palette` is called as in
+the manifest: `24`, or `24-lab` for chroma."""
 
 EPOCH_DTYPES: Mapping[str, str] = {
     "number": "int64",
@@ -96,9 +99,10 @@ def searched(folder: StudyFolder) -> list[str]:
 
 def _trial_row(space: Space, trial: TrialRecord) -> dict[str, Any]:
     best = {} if trial.best_epoch is None else trial.epochs[trial.best_epoch]
-    config = space.config(trial.params, seed=trial.seed).to_mapping()
+    config = space.config(trial.params, seed=trial.seed)
     return {
-        **{name: _scalar(value) for name, value in config.items()},
+        **{name: _scalar(value) for name, value in config.to_mapping().items()},
+        "palette": str(config.palette_name),
         **{name: getattr(trial, name, None) for name in TRIAL_DTYPES},
         **{name: best.get(name) for name in _SCORES},
         "epochs_trained": len(trial.epochs),

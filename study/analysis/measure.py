@@ -10,7 +10,10 @@ from typing import Any
 from study.store import StudyFolder
 
 _CROSS_ENTROPY = "validation loss (cross-entropy, nats per pixel)"
-_SQUARED_ERROR = "validation loss (squared error)"
+_SQUARED_ERRORS: Mapping[str, str] = {
+    "rgb": "validation loss (squared error)",
+    "lab": "validation loss (squared error of chroma)",
+}
 _LABELS: Mapping[str, str] = {
     "val_loss": _CROSS_ENTROPY,
     "val_accuracy": "validation accuracy (%)",
@@ -39,8 +42,8 @@ class Measure:
     """For an axis, with the unit."""
     name: str
     """For a sentence."""
-    floors: Mapping[int, float]
-    """The grey table's score in the metric's own unit, by the number of colours; empty where none belongs to it."""
+    floors: Mapping[str, float]
+    """The grey table's score in the metric's own unit, by palette (`24`, `24-lab`); empty where none belongs to it."""
 
     @classmethod
     def of(cls, folder: StudyFolder) -> Measure:
@@ -51,7 +54,7 @@ class Measure:
         return cls(
             metric=metric,
             goal=str(objective["goal"]),
-            label=_SQUARED_ERROR if is_squared else _LABELS[metric],
+            label=_SQUARED_ERRORS[folder.space.taken("colour_space")[0]] if is_squared else _LABELS[metric],
             name=_NAMES[metric],
             floors=folder.grey_table(),
         )
@@ -95,9 +98,9 @@ class Measure:
         return f"{abs(value):.3g}"
 
 
-def floors(folder: StudyFolder) -> dict[int, dict[str, Any]]:
-    """The scores that need no network, by the number of colours, as the manifest holds them."""
-    return {int(colours): dict(scores) for colours, scores in folder.manifest.get("floors", {}).items()}
+def floors(folder: StudyFolder) -> dict[str, dict[str, Any]]:
+    """The scores that need no network, by palette, as the manifest holds them."""
+    return {name: dict(scores) for name, scores in folder.manifest.get("floors", {}).items()}
 
 
 def score_text(metric: str, value: float | None) -> str:

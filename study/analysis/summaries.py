@@ -140,7 +140,7 @@ def varying(trials: pd.DataFrame, fields: list[str]) -> list[str]:
 def by_model(trials: pd.DataFrame, *, goal: str) -> pd.DataFrame:
     """One row a model: n (completed), n_pruned, n_failed, and the row of its best completed trial, NA where none is."""
     best = ranked(trials, goal=goal).drop_duplicates("model").set_index("model")
-    kept = ["number", "value", "best_epoch", "epochs_trained", "parameters", "num_colours"]
+    kept = ["number", "value", "best_epoch", "epochs_trained", "parameters", "palette"]
     scores = ["val_loss", "val_accuracy", "val_mse"]
     states = trials.groupby(["model", "state"]).size().unstack(fill_value=0)
     counts = states.reindex(columns=["completed", "pruned", "failed"], fill_value=0).astype("int64")

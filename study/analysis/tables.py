@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from colournet.palette_name import PaletteName
 from study.analysis import html_parts as html
 from study.analysis import summaries
 from study.analysis.measure import NOTHING, Measure, score_text
@@ -17,13 +18,13 @@ _SCORES = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "
 _FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
 
 
-def models(trials: pd.DataFrame, measure: Measure, floors: Mapping[int, Mapping[str, Any]]) -> str:
+def models(trials: pd.DataFrame, measure: Measure, floors: Mapping[str, Mapping[str, Any]]) -> str:
     """Each model's best completed trial, then what needs no network; a verdict beside each model."""
     best = summaries.by_model(trials, goal=measure.goal)
     rows = [_model_row(row, measure) for row in best.to_dict("records")]
-    for colours, scores in floors.items():
-        many = f", {colours} colours" if len(floors) > 1 else ""
-        rows += [_floor_row(f"{label}{many}", scores[key]) for key, label in _FLOOR_NAMES.items() if key in scores]
+    for palette, scores in floors.items():
+        of = _of(palette, measure)
+        rows += [_floor_row(f"{label}{of}", scores[key]) for key, label in _FLOOR_NAMES.items() if key in scores]
     header = ["", f"by {measure.name}", "completed", "pruned", "failed", "best trial", "best epoch"]
     header += ["cross-entropy", "accuracy", "squared error", "weights"]
     note = (
@@ -83,14 +84,19 @@ def _model_row(row: Mapping[Any, Any], measure: Measure) -> list[str]:
     scores = [score_text(name, None if name == "val_loss" and is_regression else row[name]) for name in _SCORES]
     epoch = f"{row['best_epoch']} of {row['epochs_trained']}"
     best = [str(row["number"]), epoch, *scores, _text(row["parameters"])]
-    return [str(row["model"]), _verdict(row, measure), *counts, *best]
+    return [f"{row['model']}{_of(row['palette'], measure)}", _verdict(row, measure), *counts, *best]
 
 
 def _verdict(row: Mapping[Any, Any], measure: Measure) -> str:
-    floor = measure.floors.get(int(row["num_colours"]))
+    floor = measure.floors.get(str(row["palette"]))
     if floor is None:
         return NOTHING
     return "better than the grey table" if measure.is_better(row["value"], floor) else "WORSE than the grey table"
+
+
+def _of(palette: str, measure: Measure) -> str:
+    """In which palette cross-entropy and accuracy are counted, where trials differ in it and these cannot be compared."""
+    return f", {PaletteName.parse(palette).words}" if len(measure.floors) > 1 else ""
 
 
 def _floor_row(label: str, scores: Mapping[str, float]) -> list[str]:

@@ -205,9 +205,9 @@ def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
     base = TrainConfig.from_mapping(
         {name: value for name, value in space.fixed.items() if name not in ("model", "dilation", "extra_classes")}
     )
-    sizes = space.taken("num_colours")
-    base = base.replace(num_colours=sizes[0])
-    bundle = prepare(base, data_dir=data_dir, extra_classes=extras, num_colours=sizes)
+    palettes = space.palettes
+    base = base.replace(num_colours=palettes[0].num_colours, colour_space=palettes[0].colour_space)
+    bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
     for count in space.taken("train_images"):
         bundle.for_run(base.replace(train_images=count))  # raises if there are fewer
     return bundle
@@ -235,10 +235,10 @@ def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any
             "validation_images": len(bundle.validation_images),
             "fingerprint": bundle.fingerprint,
         },
-        "palettes": {str(k): palette.round(4).tolist() for k, palette in bundle.palettes.items()},
+        "palettes": {str(name): palette.round(4).tolist() for name, palette in bundle.palettes.items()},
         "floors": {
-            str(k): floors.measure(train_images, bundle.validation_images, palette)
-            for k, palette in bundle.palettes.items()
+            str(name): floors.measure(train_images, bundle.validation_images, palette)
+            for name, palette in bundle.palettes.items()
         },
         "provenance": provenance.collect(),
     }

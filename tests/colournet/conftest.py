@@ -15,8 +15,10 @@ from colournet.classifier_training import Labelled, read_labelled, train_classif
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData, prepare
 from colournet.handout import read_palette
+from colournet.palette_name import PaletteName
 
 FEW_SCENES = {"train": 60, "test": 20}
+_PALETTES = [PaletteName(4), PaletteName(8, "lab"), PaletteName(300)]
 
 
 @pytest.fixture
@@ -35,10 +37,10 @@ def config() -> TrainConfig:
 
 @pytest.fixture(scope="session")
 def bundle(config: TrainConfig) -> DataBundle:
-    """What `prepare` makes of few scenes, with frogs and a palette of 4 colours beside it, in read-only arrays."""
+    """What `prepare` makes of few scenes, with frogs and three more palettes, in read-only arrays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "_SCENES_COUNT", FEW_SCENES)
-        made = prepare(config, extra_classes=["frog"], num_colours=[4])
+        made = prepare(config, extra_classes=["frog"], palettes=_PALETTES)
     for array in [*made.train_images.values(), made.validation_images, *made.palettes.values()]:
         array.setflags(write=False)
     for labels in [*made.train_labels.values(), made.validation_labels]:

@@ -102,7 +102,8 @@ def test_what_is_not_finite_can_be_drawn() -> None:
 @pytest.mark.usefixtures("few_scenes")
 def test_runs_side_by_side(tmp_path: Path) -> None:
     """One figure for each image, of all the runs; what cannot stand side by side, or is not there, is refused."""
-    for name, extra in {"cnn": (), "unet": (), "frog": ("--category", "frog")}.items():
+    settings = {"cnn": (), "unet": ("--colour-space", "lab"), "frog": ("--category", "frog")}
+    for name, extra in settings.items():
         model = name if name in MODELS else "cnn"
         run("train", *QUICK, "--model", model, *extra, "--out", tmp_path / name)
     both = (tmp_path / "cnn", tmp_path / "unet")

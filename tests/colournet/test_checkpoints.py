@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from colournet import checkpoints, tensor_files
 from colournet.checkpoints import Checkpoint, Model
-from colournet.config import TrainConfig
+from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.data import TrainingData
 from colournet.errors import CheckpointError
 from colournet.metrics import EpochMetrics
@@ -68,16 +68,20 @@ def rewrite(path: Path, **changes: Any) -> None:
     save_file(load_file(path), path, metadata={"colournet": json.dumps({**description, **changes})})
 
 
-def test_model_round_trip(tmp_path: Path) -> None:
+@pytest.mark.parametrize("colour_space", COLOUR_SPACES)
+@pytest.mark.parametrize("model_name", ["unet", "regression_cnn"])
+def test_model_round_trip(model_name: str, colour_space: str, tmp_path: Path) -> None:
     """A model comes back with its weights, config and palette."""
-    network = build(CONFIG, generator=torch.Generator().manual_seed(7))
+    config = CONFIG.replace(model=model_name, colour_space=colour_space)
+    palette = PALETTE if colour_space == "rgb" else PALETTE[:, 1:]
+    network = build(config, generator=torch.Generator().manual_seed(7))
     path = tmp_path / "model.safetensors"
 
-    checkpoints.save_model(path, Model(network, CONFIG, PALETTE))
+    checkpoints.save_model(path, Model(network, config, palette))
     model = checkpoints.load_model(path)
 
-    assert model.config == CONFIG
-    assert (model.palette == PALETTE).all()
+    assert model.config == config
+    assert (model.palette == palette).all()
     weights = network.state_dict()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.network.state_dict().items())
 
@@ -346,10 +350,24 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
 
 
 def test_palette_of_another_size(tmp_path: Path) -> None:
-    """A palette must have as many colours as the config says."""
+    """A palette must have as many colours, and of the space, as the config says."""
     path = tmp_path / "model.safetensors"
 
-    checkpoints.save_model(path, Model(build(CONFIG), CONFIG, np.zeros((3, 3), dtype=np.float32)))
+    for config, shape, words in [
+        (CONFIG, (3, 3), "2 colours"),
+        (CONFIG, (2, 2), "2 colours"),
+        (CONFIG.replace(colour_space="lab"), (2, 3), "2 chromas"),
+    ]:
+        checkpoints.save_model(path, Model(build(config), config, np.zeros(shape, dtype=np.float32)))
 
-    with pytest.raises(CheckpointError, match="holds no palette of 2 colours"):
-        checkpoints.load_model(path)
+        with pytest.raises(CheckpointError, match=f"holds no palette of {words}"):
+            checkpoints.load_model(path)
+
+
+def test_a_model_that_knows_no_colour_spaces(tmp_path: Path) -> None:
+    """A model from before there was a choice of colour space is one of RGB."""
+    path = tmp_path / "model.safetensors"
+    checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE))
+    rewrite(path, config={name: value for name, value in CONFIG.to_mapping().items() if name != "colour_space"})
+
+    assert checkpoints.load_model(path).config == CONFIG

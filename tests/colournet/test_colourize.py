@@ -15,7 +15,7 @@ from colournet import checkpoints, evaluation
 from colournet.checkpoints import Model
 from colournet.cli import cli
 from colournet.colourize import SCALES, colourize_files, painter, plan, predict_chroma
-from colournet.config import TrainConfig
+from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.decoding import METHODS
 from colournet.errors import CheckpointError, ConfigError, DataError
 from colournet.models import build
@@ -63,8 +63,11 @@ def save(path: Path, height: int = 8, width: int = 8) -> Path:
 # --- colours
 
 
-def test_small_pictures_are_coloured_as_in_training(network: Model) -> None:
+@pytest.mark.parametrize("colour_space", COLOUR_SPACES)
+def test_small_pictures_are_coloured_as_in_training(colour_space: str) -> None:
     """A picture of 32 pixels at its own size is coloured as `evaluate` colours it."""
+    config = CONFIG.replace(colour_space=colour_space)
+    network = Model(build(config), config, PALETTE if colour_space == "rgb" else 100 * PALETTE[:, 1:])
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
     grey = ((images[0].sum(axis=0, dtype=np.uint32) * 256 + 1) // 3).astype(np.uint16)
 

@@ -84,6 +84,22 @@ def test_other_palettes(train: Train, tmp_path: Path) -> None:
         run("compare", *runs, "--curves", tmp_path / "curves.png")
 
 
+def test_other_colour_spaces(train: Train, tmp_path: Path) -> None:
+    """Runs in RGB and in chroma are noted, curves over them refused; those of one space are drawn."""
+    rgb = train("rgb", "--model", "regression_cnn")
+    lab = train("lab", "--model", "regression_cnn", "--colour-space", "lab")
+    classes = train("classes", "--colour-space", "lab")
+
+    result = run("compare", rgb, lab, "--samples", tmp_path / "samples.png")
+
+    assert "note: losses and accuracy are of different colour spaces" in result.stderr
+    assert row(result, "colour_space") == ["rgb", "lab"]
+    with pytest.raises(ConfigError, match="colour_space is rgb in rgb and lab in lab") as caught:
+        run("compare", rgb, lab, "--curves", tmp_path / "curves.png")
+    assert "compare by MSE" in str(caught.value.hint)
+    assert run("compare", lab, classes, "--curves", tmp_path / "curves.png").stderr == ""
+
+
 def test_other_colours(train: Train) -> None:
     """Palettes of one size with other colours in it are noted."""
     first = train("first")
@@ -154,7 +170,7 @@ def test_differences() -> None:
     assert differences(configs) == {"num_filters": [32, 8], "extra_classes": [[], ["cat"]], "train_images": [None, 5]}
 
 
-def make_curve(name: str, *, is_regression: bool = False) -> Curve:
+def make_curve(name: str, *, is_regression: bool = False, colour_space: str = "rgb") -> Curve:
     epochs = [
         EpochMetrics(
             epoch=epoch,
@@ -167,7 +183,7 @@ def make_curve(name: str, *, is_regression: bool = False) -> Curve:
         )
         for epoch in (1, 2, 3)
     ]
-    return Curve(name=name, history=epochs, is_regression=is_regression)
+    return Curve(name=name, history=epochs, is_regression=is_regression, colour_space=colour_space)
 
 
 def test_drawn_curves() -> None:
@@ -185,6 +201,17 @@ def test_regressions_alone() -> None:
     figure = curves_figure([make_curve("one", is_regression=True), make_curve("two", is_regression=True)])
 
     assert [axes.get_title() for axes in figure.axes] == ["Validation accuracy", "Squared error of the colours"]
+
+
+def test_regressions_of_chroma() -> None:
+    """The loss of a regression of chroma has a panel of its own, apart from squared errors in RGB."""
+    figure = curves_figure(
+        [make_curve("rgb", is_regression=True), make_curve("lab", is_regression=True, colour_space="lab")]
+    )
+
+    titles = ["Squared error of chroma", "Validation accuracy", "Squared error of the colours"]
+    assert [axes.get_title() for axes in figure.axes] == titles
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 3]
 
 
 @pytest.mark.parametrize("count", [1, 3])

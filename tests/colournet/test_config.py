@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from colournet.config import (
     CLASSES,
+    COLOUR_SPACES,
     DATASETS,
     DOWN_SAMPLINGS,
     MODELS,
@@ -44,7 +45,8 @@ def configs(draw: st.DrawFn) -> TrainConfig:
         weight_decay=draw(st.floats(0, 1)),
         label_smoothing=0.0 if model == "regression_cnn" else draw(st.floats(0, 1, exclude_max=True)),
         num_filters=draw(st.integers(1, 1024)),
-        num_colours=draw(st.integers(2, 256)),
+        num_colours=draw(st.integers(2, 65_536)),
+        colour_space=draw(st.sampled_from(COLOUR_SPACES)),
         epochs=draw(st.integers(1, 100_000)),
         learning_rate=draw(st.floats(min_value=0, exclude_min=True, allow_infinity=False)),
         batch_size=draw(st.integers(1, 100_000)),
@@ -90,7 +92,7 @@ def test_mapping_round_trip(config: TrainConfig) -> None:
         ("num_filters", 0),
         ("num_filters", True),
         ("num_colours", 1),
-        ("num_colours", 257),
+        ("num_colours", 65_537),
         ("epochs", 0),
         ("epochs", "5"),
         ("learning_rate", 0),
@@ -146,6 +148,7 @@ def test_wrong_value(name: str, value: Any) -> None:
     ("name", "value", "meant"),
     [
         ("model", "u-net", "unet"),
+        ("colour_space", "labs", "lab"),
         ("category", "hrose", "horse"),
         ("dataset", "cifar", "cifar10"),
         ("protocol", "handouts", "handout"),

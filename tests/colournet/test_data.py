@@ -7,6 +7,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare, read_images, read_splits, read_test_images, read_train_images
 from colournet.errors import ConfigError
 from colournet.palette import quantize
+from colournet.palette_name import PaletteName
 from tests.colournet.conftest import FEW_SCENES
 
 pytestmark = pytest.mark.usefixtures("few_scenes")
@@ -67,12 +68,12 @@ def test_splits_of_several_classes(config: TrainConfig) -> None:
 
 def test_labels_are_the_nearest_colours(bundle: DataBundle) -> None:
     """Every palette that was asked for labels every image."""
-    assert sorted(bundle.palettes) == [4, 8]
-    for count, palette in bundle.palettes.items():
-        assert palette.shape == (count, 3)
-        assert (bundle.validation_labels[count] == quantize(bundle.validation_images, palette)).all()
-        for name, images in bundle.train_images.items():
-            assert (bundle.train_labels[count][name] == quantize(images, palette)).all()
+    assert [str(name) for name in bundle.palettes] == ["4", "8-lab", "8", "300"]
+    for name, palette in bundle.palettes.items():
+        assert palette.shape == (name.num_colours, 2 if name.colour_space == "lab" else 3)
+        assert (bundle.validation_labels[name] == quantize(bundle.validation_images, palette)).all()
+        for category, images in bundle.train_images.items():
+            assert (bundle.train_labels[name][category] == quantize(images, palette)).all()
 
 
 def test_prepare_is_repeatable(config: TrainConfig) -> None:
@@ -87,7 +88,7 @@ def test_extra_classes_change_no_measure(config: TrainConfig, bundle: DataBundle
     """Whatever classes are added to training, palette and validation stay the category's own."""
     alone = prepare(config)
 
-    assert (alone.palettes[8] == bundle.palettes[8]).all()
+    assert (alone.palettes[PaletteName(8)] == bundle.palettes[PaletteName(8)]).all()
     assert (alone.validation_images == bundle.validation_images).all()
     assert (alone.train_images["horse"] == bundle.train_images["horse"]).all()
 
@@ -116,11 +117,13 @@ def test_run_of_all_images(config: TrainConfig, bundle: DataBundle) -> None:
 
 
 def test_run_of_another_palette(config: TrainConfig, bundle: DataBundle) -> None:
-    """A run reads the palette and labels of its own number of colours."""
-    data = bundle.for_run(config.replace(num_colours=4))
+    """A run reads the palette and labels of its own number of colours and colour space."""
+    few, chroma = bundle.for_run(config.replace(num_colours=4)), bundle.for_run(config.replace(colour_space="lab"))
 
-    assert data.palette is bundle.palettes[4]
-    assert data.train_labels.max() == data.validation_labels.max() == 3
+    assert few.palette is bundle.palettes[PaletteName(4)]
+    assert few.train_labels.max() == few.validation_labels.max() == 3
+    assert chroma.palette is bundle.palettes[PaletteName(8, "lab")]
+    assert chroma.validation_labels is bundle.validation_labels[PaletteName(8, "lab")]
 
 
 def test_too_many_images(config: TrainConfig, bundle: DataBundle) -> None:

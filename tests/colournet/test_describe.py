@@ -106,6 +106,21 @@ def test_a_run_and_a_config(tmp_path: Path) -> None:
     assert run("describe", tmp_path, "--config", tmp_path / "config.toml").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("regression_cnn",), "chroma (a, b)"),
+        (("unet",), "24 chromas"),
+        (("cnn", "--num-colours", "300"), "300 chromas"),
+    ],
+)
+def test_what_is_answered(options: tuple[str, ...], answer: str) -> None:
+    """The title says what a network of chroma answers."""
+    told = run("describe", "--colour-space", "lab", "--model", *options).stdout
+
+    assert told.startswith(f"{options[0]}: kernel 3, 32 filters, {answer}\n")
+
+
 @pytest.mark.parametrize("form", ["text", "markdown"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_network_has_a_table(model: str, form: str) -> None:

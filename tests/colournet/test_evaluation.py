@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from skimage import color
 from torch import Tensor, nn
 
+from colournet import palette
 from colournet.batches import ImageSet
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
@@ -15,9 +17,11 @@ from colournet.data import DataBundle
 from colournet.evaluation import colourize, evaluate, score
 from colournet.metrics import psnr_db
 from colournet.models import build
+from colournet.palette import quantize
 from colournet.progress import scores_table, verdict
 
 CPU = torch.device("cpu")
+CHROMA = np.array([[0, 0], [30, -20], [-40, 40]], dtype=np.float32)
 PALETTE = np.array([[0, 0, 0], [64, 64, 64], [128, 128, 128], [0, 192, 0]], dtype=np.float32) / 256
 CONFIG = TrainConfig(num_colours=4, num_filters=1)
 REGRESSION = CONFIG.replace(model="regression_cnn")
@@ -79,6 +83,70 @@ def test_constant_regression() -> None:
     assert scores.mse == pytest.approx(((answer - images / 256) ** 2).mean(), rel=1e-6)
     assert scores.loss == pytest.approx(scores.mse, rel=1e-6)
     assert scores.accuracy == pytest.approx((labels == 1).mean())
+
+
+def test_constant_chroma() -> None:
+    """A regression of chroma is scored by a and b in its unit, read by the nearest chroma, and seen with the picture's grey."""
+    images = np.random.default_rng(0).integers(0, 256, (150, 3, 4, 4), dtype=np.uint8)
+    labels = quantize(images, CHROMA)
+
+    scores = score(Constant(0.5, -0.25), ImageSet.on(CPU, images, labels), torch.tensor(CHROMA), regression=True)
+
+    answer = np.array([0.5 * 50, -0.25 * 50], dtype=np.float32)
+    lab = color.rgb2lab(images.transpose(0, 2, 3, 1))[..., 1:]
+    assert scores.loss == pytest.approx(((answer / 50 - lab / 50) ** 2).mean(), rel=1e-3)
+    assert scores.accuracy == pytest.approx((labels == 1).mean())
+    assert scores.mse == pytest.approx(picture_error(images, answer), rel=1e-3)
+
+
+def test_likeliest_chroma() -> None:
+    """A classification of chroma is right where the nearest chroma is its likeliest, and that is lit by the picture's grey."""
+    images = np.random.default_rng(0).integers(0, 256, (150, 3, 4, 4), dtype=np.uint8)
+    labels = quantize(images, CHROMA)
+
+    scores = score(Constant(0.0, 1.0, 0.0), ImageSet.on(CPU, images, labels), torch.tensor(CHROMA), regression=False)
+
+    assert scores.accuracy == pytest.approx((labels == 1).mean())
+    assert scores.mse == pytest.approx(picture_error(images, CHROMA[1]), rel=1e-3)
+
+
+def test_nearest_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few distances are held at a time, a regression's answers are read alike, by hundreds of colours too."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 4, 4), dtype=np.uint8)
+    table = np.random.default_rng(1).random((300, 3), dtype=np.float32)
+    data = ImageSet.on(CPU, images, quantize(images, table))
+
+    whole = score(GreyCopy(), data, torch.tensor(table), regression=True)
+    monkeypatch.setattr(palette, "CELLS", 1000)
+
+    assert score(GreyCopy(), data, torch.tensor(table), regression=True) == whole
+    greys = np.rint(images.mean(axis=1, keepdims=True)).astype(np.uint8).repeat(3, axis=1)
+    assert whole.accuracy == pytest.approx((quantize(greys, table) == quantize(images, table)).mean(), abs=0.02)
+
+
+def test_evaluate_chroma() -> None:
+    """Models of chroma have the scores and floors of all others, and a regression's is called by its space."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 3, 12, 12), dtype=np.uint8)
+    config = CONFIG.replace(num_colours=3, colour_space="lab")
+
+    classified = evaluate(Model(Constant(0.0, 0.0, 9.0), config, CHROMA), images, images)
+    regressed = evaluate(Model(Constant(0.0, 0.0), config.replace(model="regression_cnn"), CHROMA), images, images)
+
+    assert list(classified) == list(evaluate(Model(Constant(0.0, 0.0, 0.0, 9.0), CONFIG, PALETTE), images, images))
+    assert classified["measures"]["model"]["mse"] == pytest.approx(classified["mse"], rel=1e-3)
+    assert list(regressed["decoding"]) == ["lab", "lab_grey"]
+    assert regressed["mse"] == pytest.approx(regressed["floors"]["grey_copy"]["mse"], rel=1e-4)  # no chroma is grey
+    assert regressed["chroma_mse"] == pytest.approx(regressed["floors"]["grey_copy"]["chroma_mse"], rel=1e-4)
+    for scores in (classified, regressed):
+        json.dumps(scores, allow_nan=False)
+        assert "30 test images" in scores_table(scores, name="model", split="test")
+
+
+def picture_error(images: np.ndarray, chroma: np.ndarray) -> float:
+    """Squared error of one chroma with the grey of the images, as 8-bit pictures."""
+    labels = np.zeros((len(images), *images.shape[2:]), dtype=np.uint8)
+    pictures = palette.decode(labels, chroma[None], grey=images.mean(axis=1, dtype=np.float32))
+    return float(((pictures / 256 - images / 256) ** 2).mean())
 
 
 def test_score_does_not_train() -> None:
@@ -154,15 +222,19 @@ def test_evaluate_a_perfect_regression() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "network"),
-    [(CONFIG, Constant(math.nan, 0.0, 0.0, 0.0)), (REGRESSION, Constant(math.nan, 0.0, 0.0))],
-    ids=["classification", "regression"],
+    ("config", "network", "colours"),
+    [
+        (CONFIG, Constant(math.nan, 0.0, 0.0, 0.0), PALETTE),
+        (REGRESSION, Constant(math.nan, 0.0, 0.0), PALETTE),
+        (REGRESSION.replace(num_colours=3, colour_space="lab"), Constant(math.nan, 0.0), CHROMA),
+    ],
+    ids=["classification", "regression", "regression of chroma"],
 )
-def test_evaluate_a_broken_model(config: TrainConfig, network: nn.Module) -> None:
+def test_evaluate_a_broken_model(config: TrainConfig, network: nn.Module, colours: np.ndarray) -> None:
     """A model of NaN is scored as JSON, and the table and its sentence are still written."""
     images, _ = labelled_images(count=5)
 
-    scores = evaluate(Model(network, config, PALETTE), images, images)
+    scores = evaluate(Model(network, config, colours), images, images)
 
     assert scores["cross_entropy"] is None
     assert "model" not in scores["measures"]

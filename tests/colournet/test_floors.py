@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import color
 
 from colournet import cifar10
 from colournet.floors import colourings, fit_grey_table, measure
@@ -62,6 +63,41 @@ def test_no_error_is_json() -> None:
 
     assert floors["palette_ceiling"] == {"accuracy": 1.0, "mse": 0.0, "psnr_db": None}
     json.dumps(floors, allow_nan=False)
+
+
+def test_chroma() -> None:
+    """Under a palette of chroma the table counts chromas, and what it answers has the pixel's own grey."""
+    brown, grey = (96, 54, 42), (64, 64, 64)  # equally grey
+    chroma = color.rgb2lab(np.array([[brown]], dtype=np.uint8))[0, 0, 1:].astype(np.float32)
+    palette = np.stack([np.zeros(2, dtype=np.float32), chroma])
+    train = images_of(brown, brown, grey)
+
+    table, floors = fit_grey_table(train, palette), measure(train, images_of(grey), palette)
+
+    np.testing.assert_allclose(table[16], [2 / 5, 3 / 5])
+    assert floors["grey_copy"]["mse"] == floors["palette_ceiling"]["mse"] == 0
+    assert floors["grey_copy"]["chroma_mse"] == pytest.approx(0, abs=1e-9)
+    assert floors["grey_table"]["cross_entropy"] == pytest.approx(-math.log(2 / 5))
+    assert floors["grey_table"]["accuracy"] == 0
+    assert floors["grey_table"]["chroma_mse"] == pytest.approx(((chroma / 50) ** 2).mean(), rel=1e-3)
+    assert floors["grey_table"]["mse"] == pytest.approx((32**2 + 10**2 + 22**2) / 256**2 / 3, rel=0.05)  # grey as brown
+    for floor in ("grey_table", "palette_ceiling"):
+        picture = colourings(train, images_of(brown), palette)[floor].astype(int)
+        assert np.abs(picture - images_of(brown)).max() <= 1
+
+
+def test_many_colours() -> None:
+    """A table of more colours than 8-bit labels can tell apart counts each."""
+    values = np.arange(1000)
+    colours = np.stack([values // 100 * 25, values // 10 % 10 * 25, values % 10 * 25], axis=1).astype(np.uint8)
+    images = colours[:, :, None, None]
+    palette = (colours / 256).astype(np.float32)
+
+    floors = measure(images, images, palette)
+
+    assert floors["palette_ceiling"] == {"mse": 0.0, "accuracy": 1.0, "psnr_db": None}
+    greys = colours.sum(axis=1, dtype=int) * 64 // 768
+    assert floors["grey_table"]["accuracy"] == pytest.approx(len(np.unique(greys)) / 1000)  # one colour of each grey
 
 
 @pytest.mark.cifar

@@ -231,7 +231,7 @@ def test_wrong_palette(tmp_path: Path, folder: RunFolder) -> None:
         ({"rfconv.0.weight": torch.zeros(4, 4, 5, 5)}, r"rfconv.0.weight is \(4, 4, 5, 5\), where unet has"),
         ({"more.weight": torch.zeros(1)}, r"more.weight is \(1,\), where unet has absent"),
         ({"finalconv.weight": torch.zeros(4, 9, 3, 3)}, "its last filter sees 9 channels and answers 4"),
-        ({"finalconv.weight": torch.zeros(1, 1, 3, 3)}, "num_colours must be a whole number from 2 to 256, got 1"),
+        ({"finalconv.weight": torch.zeros(1, 1, 3, 3)}, "num_colours must be a whole number from 2 to 65536, got 1"),
         ({"downconv1.0.weight": torch.zeros(2, 1, 4, 4)}, "kernel_size must be odd, got 4"),
         ({"downconv1.0.weight": torch.zeros(2000, 1, 3, 3)}, "num_filters must be a whole number from 1 to 1024"),
     ],

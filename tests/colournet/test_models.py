@@ -8,6 +8,7 @@ from torch import Tensor
 from colournet import cifar10
 from colournet.batches import ImageSet
 from colournet.config import MODELS, TrainConfig
+from colournet.errors import ConfigError
 from colournet.evaluation import score
 from colournet.models import build, count_parameters
 from colournet.palette import quantize
@@ -155,3 +156,24 @@ def test_initial_weights_are_bounded() -> None:
     bound = (64 * 9) ** -0.5
     assert 0.99 * bound < first.weight.abs().max() <= bound
     assert first.bias.abs().max() <= bound
+
+
+def test_too_many_colours() -> None:
+    """A last convolution of colours to colours that no memory holds is refused, before it is made; others are not."""
+    with pytest.raises(
+        ConfigError, match="num_colours = 20000 gives the last convolution 3,600,000,000 weights"
+    ) as caught:
+        build(make_config("unet", num_colours=20_000))
+
+    assert "full_resolution_skip" in str(caught.value.hint)
+    assert (
+        count_parameters(make_config("unet", num_colours=20_000, full_resolution_skip=True, num_filters=4)) < 1_000_000
+    )
+    assert count_parameters(make_config("regression_cnn", num_colours=65_536)) < 100_000
+
+
+def test_a_regression_of_chroma() -> None:
+    """A regression of chroma is the assignment's network with two outputs for three."""
+    network = build(TrainConfig(model="regression_cnn", colour_space="lab", kernel_size=5, num_filters=3))
+
+    assert shapes_of(network.state_dict()) == assignment_shapes("regression_cnn", k=5, f=3, c=2)

@@ -1,12 +1,20 @@
 """Palettes of colours and of chroma: fitted the same each time, and the nearest is the nearest."""
 
+import tracemalloc
+
 import numpy as np
-from hypothesis import assume, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import color
 
+from colournet import palette as palettes
+from colournet.config import COLOUR_SPACES
 from colournet.data import DataBundle
-from colournet.palette import SCALE, decode, decode_chroma, fit, fit_chroma, quantize, quantize_chroma
+from colournet.errors import DataError
+from colournet.palette import decode, fit, quantize, shown
+from colournet.palette_name import PaletteName
+from colournet.spaces import SCALE
 
 
 def random_images(seed: int, *, count: int = 2) -> np.ndarray:
@@ -14,7 +22,7 @@ def random_images(seed: int, *, count: int = 2) -> np.ndarray:
 
 
 @settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 10**6), num_colours=st.integers(2, 256))
+@given(seed=st.integers(0, 10**6), num_colours=st.integers(2, 256) | st.integers(257, 2000))
 def test_nearest(seed: int, num_colours: int) -> None:
     """No colour of the palette is nearer to a pixel than the one that labels it."""
     images = random_images(seed)
@@ -36,18 +44,20 @@ def test_first_of_equals() -> None:
     assert (quantize(images, palette) == 0).all()
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=2, max_size=256, unique=True), st.data())
+@given(seed=st.integers(0, 10**6), num_colours=st.integers(2, 256) | st.integers(257, 65_536))
 @settings(deadline=None, max_examples=30)
-def test_round_trip(colours: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    """An image in palette colours is the same image after quantizing and decoding."""
-    palette = (np.array(colours) / SCALE).astype(np.float32)
-    chosen = data.draw(st.lists(st.integers(0, len(colours) - 1), min_size=16, max_size=16))
-    labels = np.array(chosen, dtype=np.uint8).reshape(1, 4, 4)
+def test_round_trip(seed: int, num_colours: int) -> None:
+    """Labels given the colours of any palette are read from the picture again; they have 8 bits where these suffice."""
+    generator = np.random.default_rng(seed)
+    colours = generator.choice(256**3, num_colours, replace=False)[:, None] // [65_536, 256, 1] % 256
+    labels = generator.integers(0, num_colours, (2, 4, 4))
+    palette = (colours / SCALE).astype(np.float32)
 
     images = decode(labels, palette)
 
-    assert (images[0, :, 0, 0] == colours[chosen[0]]).all()
-    assert (decode(quantize(images, palette), palette) == images).all()
+    assert (images == colours[labels].transpose(0, 3, 1, 2)).all()
+    assert (quantize(images, palette) == labels).all()
+    assert quantize(images, palette).dtype == (np.uint8 if num_colours <= 256 else np.int32)
 
 
 def test_chunks() -> None:
@@ -58,21 +68,51 @@ def test_chunks() -> None:
     assert (quantize(images, palette)[-1] == quantize(images[-1:], palette)[0]).all()
 
 
+@pytest.mark.parametrize("num_colours", [255, 256, 257])
+def test_distances_in_parts(num_colours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few distances are held at a time, the labels are the same."""
+    images, palette = random_images(0), np.random.default_rng(1).random((num_colours, 3), dtype=np.float32)
+    labels = quantize(images, palette)
+
+    monkeypatch.setattr(palettes, "CELLS", 1000)
+
+    assert (quantize(images, palette) == labels).all()
+
+
+@pytest.mark.parametrize("num_colours", [256, 65_536])
+def test_memory(num_colours: int) -> None:
+    """Labelling takes a small part of the memory of all distances of pixels and colours, which are up to 8 gigabytes here."""
+    images = np.random.default_rng(0).integers(0, 256, (32, 3, 32, 32), dtype=np.uint8)
+    palette = np.random.default_rng(1).random((num_colours, 3), dtype=np.float32)
+    quantize(images[:1], palette)  # what is loaded once does not count
+    tracemalloc.start()
+    try:
+        quantize(images, palette)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 3 * 4 * palettes.CELLS
+
+
 def test_images_are_left_alone(bundle: DataBundle) -> None:
     """Neither quantizing nor fitting writes to the images, which may be read-only."""
     images = bundle.validation_images
 
     fit(images, num_colours=2, seed=0)
-    quantize(images, bundle.palettes[4])
+    quantize(images, bundle.palettes[PaletteName(4)])
 
     assert not images.flags.writeable
 
 
-def test_fit_is_repeatable(bundle: DataBundle) -> None:
+@pytest.mark.parametrize("space", COLOUR_SPACES)
+@pytest.mark.parametrize("num_colours", [6, 300])
+def test_fit_is_repeatable(num_colours: int, space: str, bundle: DataBundle) -> None:
     """The same pixels and seed give the same palette, to the bit."""
-    images = bundle.validation_images
+    first, second = (fit(bundle.validation_images, num_colours=num_colours, seed=3, space=space) for _ in range(2))
 
-    assert (fit(images, num_colours=6, seed=3) == fit(images, num_colours=6, seed=3)).all()
+    assert len(first) == num_colours
+    assert (first == second).all()
 
 
 def test_fit_runs_from_dark_to_light(bundle: DataBundle) -> None:
@@ -93,14 +133,50 @@ def test_fit_finds_clusters() -> None:
     assert (fit(images, num_colours=3, seed=0) == colours / SCALE).all()
 
 
+def test_many_colours_are_nearer() -> None:
+    """A palette of more colours, however it is fitted, leaves less of the squared error."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
+    fitted = [fit(images, num_colours=count, seed=0) for count in (64, 256, 257, 1024)]
+
+    errors = [((decode(quantize(images, palette), palette) / 256 - images / 256) ** 2).mean() for palette in fitted]
+
+    few, most_of_k_means, least_of_search, many = errors
+    assert many < 0.6 * most_of_k_means < 0.6 * few
+    assert least_of_search < 1.15 * most_of_k_means
+
+
+def test_as_many_colours_as_there_are() -> None:
+    """Images of 300 colours have these as their palette of 300, from dark to light, and none of 301."""
+    values = np.random.default_rng(0).choice(256**3, 300, replace=False)
+    colours = (values[:, None] // [65_536, 256, 1] % 256).astype(np.uint8)
+    images = np.ascontiguousarray(np.resize(colours, (2, 20, 20, 3)).transpose(0, 3, 1, 2))
+
+    palette = fit(images, num_colours=300, seed=0)
+
+    assert {tuple(colour) for colour in (palette * SCALE).round().astype(int).tolist()} == set(
+        map(tuple, colours.tolist())
+    )
+    assert (np.diff(palette.sum(axis=1)) >= 0).all()
+    with pytest.raises(DataError, match="no palette of 301 colours: 800 pixels of the images hold 300"):
+        fit(images, num_colours=301, seed=0)
+
+
+def test_greys_hold_one_chroma() -> None:
+    """What rounding leaves of the chroma of greys makes no palette."""
+    greys = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16).repeat(3, axis=1)
+
+    with pytest.raises(DataError, match="no palette of 2 chromas: 256 pixels of the images hold 1"):
+        fit(greys, num_colours=2, seed=0, space="lab")
+
+
 @settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 10**6), num_colours=st.integers(2, 256))
+@given(seed=st.integers(0, 10**6), num_colours=st.integers(2, 256) | st.integers(257, 2000))
 def test_nearest_chroma(seed: int, num_colours: int) -> None:
     """No chroma of the palette is nearer to a pixel's (a, b), by scikit-image's, than the one that labels it."""
     images = random_images(seed)
     chroma = np.random.default_rng(seed + 1).uniform(-80, 80, (num_colours, 2)).astype(np.float32)
 
-    labels = quantize_chroma(images, chroma)
+    labels = quantize(images, chroma)
 
     pixels = color.rgb2lab(images.transpose(0, 2, 3, 1))[..., 1:]
     distances = np.linalg.norm(pixels[..., None, :] - chroma, axis=-1)
@@ -115,33 +191,16 @@ GENTLE = st.tuples(st.integers(-3, 3), st.integers(-3, 3))
 @settings(deadline=None, max_examples=50)
 @given(st.lists(GENTLE, min_size=2, max_size=49, unique=True), st.integers(0, 10**6))
 def test_chroma_round_trip(steps: list[tuple[int, int]], seed: int) -> None:
-    """Labels given a chroma and a middling grey are read from the picture again, and the picture is as light as the grey."""
+    """Labels given a chroma and a middling grey are read from the picture again, and the picture has that grey."""
     chroma = 5 * np.array(steps, dtype=np.float32)
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, len(chroma), (2, 4, 4)).astype(np.uint8)
     grey = generator.uniform(90, 200, labels.shape).astype(np.float32)
 
-    images = decode_chroma(labels, chroma, grey)
+    images = decode(labels, chroma, grey=grey)
 
-    assert (quantize_chroma(images, chroma) == labels).all()
-    lightness = color.rgb2lab(images.transpose(0, 2, 3, 1))[..., 0]
-    of_grey = color.rgb2lab(np.repeat(grey[..., None] / 255, 3, axis=-1))[..., 0]
-    np.testing.assert_allclose(lightness, of_grey, atol=0.5)
-
-
-@settings(deadline=None, max_examples=30)
-@given(level=st.integers(0, 255), a=st.floats(-100, 100), b=st.floats(-100, 100))
-def test_decoded_chroma_is_scikit_images(level: int, a: float, b: float) -> None:
-    """A chroma at a grey is the picture that scikit-image makes of the same L, a and b, clipped, to a step of 8 bits."""
-    lightness = color.rgb2lab(np.full((1, 1, 3), level / 255))[0, 0, 0]
-    assume(lightness / 116 - b / 200 > -16 / 116)  # below, scikit-image clips Z as well
-
-    image = decode_chroma(
-        np.zeros((1, 1, 1), dtype=np.uint8), np.array([[a, b]], dtype=np.float32), np.full((1, 1, 1), level, np.float32)
-    )
-
-    expected = color.lab2rgb(np.array([[[lightness, a, b]]]))[0, 0] * 255
-    np.testing.assert_allclose(image[0, :, 0, 0], expected, atol=0.7)
+    assert (quantize(images, chroma) == labels).all()
+    np.testing.assert_allclose(images.mean(axis=1), grey, atol=0.8)
 
 
 def test_chroma_of_many_images() -> None:
@@ -150,17 +209,16 @@ def test_chroma_of_many_images() -> None:
     chroma = np.array([[0, 0], [30, 10], [-20, 40]], dtype=np.float32)
     grey = images.mean(axis=1, dtype=np.float32)
 
-    labels = quantize_chroma(images, chroma)
+    labels = quantize(images, chroma)
 
-    assert (labels[-1] == quantize_chroma(images[-1:], chroma)[0]).all()
-    assert (decode_chroma(labels, chroma, grey)[-1] == decode_chroma(labels[-1:], chroma, grey[-1:])[0]).all()
+    assert (labels[-1] == quantize(images[-1:], chroma)[0]).all()
+    assert (decode(labels, chroma, grey=grey)[-1] == decode(labels[-1:], chroma, grey=grey[-1:])[0]).all()
 
 
 def test_fit_chroma(bundle: DataBundle) -> None:
-    """A palette of chroma is the same each time, from grey to vivid, within what a screen can show."""
-    chroma = fit_chroma(bundle.validation_images, num_colours=6, seed=3)
+    """A palette of chroma goes from grey to vivid, within what a screen can show."""
+    chroma = fit(bundle.validation_images, num_colours=6, seed=3, space="lab")
 
-    assert (chroma == fit_chroma(bundle.validation_images, num_colours=6, seed=3)).all()
     assert chroma.shape == (6, 2)
     assert (np.diff(np.linalg.norm(chroma, axis=1)) >= 0).all()
     assert np.abs(chroma).max() < 110
@@ -170,6 +228,17 @@ def test_fit_chroma_sees_no_light() -> None:
     """Images of one hue in many lightnesses beside grey have two chromas, of which grey is the first."""
     labels = np.tile([[0, 1]], (1, 40, 20)).astype(np.uint8)
     grey = np.linspace(60, 180, labels.size, dtype=np.float32).reshape(labels.shape)
-    images = decode_chroma(labels, np.array([[0, 0], [12, -12]], dtype=np.float32), grey)
+    images = decode(labels, np.array([[0, 0], [12, -12]], dtype=np.float32), grey=grey)
 
-    np.testing.assert_allclose(fit_chroma(images, num_colours=2, seed=0), [[0, 0], [12, -12]], atol=0.2)
+    np.testing.assert_allclose(fit(images, num_colours=2, seed=0, space="lab"), [[0, 0], [12, -12]], atol=0.2)
+
+
+def test_shown() -> None:
+    """An RGB palette is shown as it is; a chroma with the light of a grey, and no chroma as that grey."""
+    rgb = np.random.default_rng(0).random((5, 3), dtype=np.float32)
+    chroma = np.array([[0, 0], [20, -30]], dtype=np.float32)
+
+    assert (shown(rgb, grey=0.5) == rgb).all()
+    grey, blue = shown(chroma, grey=0.5)
+    np.testing.assert_allclose(grey, 0.5, atol=1e-3)
+    assert blue[2] > blue[0] > blue[1]

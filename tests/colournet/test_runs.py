@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from colournet import checkpoints, runs
-from colournet.config import TrainConfig
+from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.data import DataBundle, TrainingData
 from colournet.errors import CheckpointError, ConfigError, DivergedError
 from colournet.metrics import EpochMetrics
@@ -40,16 +40,19 @@ def weights(path: Path) -> dict[str, list[float]]:
     return {name: tensor.flatten().tolist() for name, tensor in load_file(path).items()}
 
 
+@pytest.mark.parametrize("colour_space", COLOUR_SPACES)
 @pytest.mark.parametrize("model", ["unet", "regression_cnn"])
-def test_files(model: str, config: TrainConfig, training_data: TrainingData, folder: RunFolder) -> None:
+def test_files(model: str, colour_space: str, config: TrainConfig, bundle: DataBundle, folder: RunFolder) -> None:
     """A run leaves six files and its checkpoints, and nothing half-written."""
-    result = train_run(config.replace(model=model), training_data, folder)
+    config = config.replace(model=model, colour_space=colour_space)
+
+    result = train_run(config, bundle.for_run(config), folder)
 
     assert sorted(path.name for path in folder.root.iterdir()) == FILES
     assert sorted(path.name for path in folder.checkpoints.iterdir()) == ["best.safetensors", "last.safetensors"]
-    assert TrainConfig.from_toml(folder.config) == config.replace(model=model)
+    assert TrainConfig.from_toml(folder.config) == config
     assert json.loads(folder.metrics.read_text()) == {"epochs_trained": 3, "best": result.best.to_mapping()}
-    assert checkpoints.load_model(folder.model).config == config.replace(model=model)
+    assert checkpoints.load_model(folder.model).config == config
 
 
 def test_history(config: TrainConfig, training_data: TrainingData, folder: RunFolder) -> None:

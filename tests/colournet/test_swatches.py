@@ -10,7 +10,7 @@ from PIL import Image
 
 from colournet import scenes, swatches
 from colournet.cli import cli
-from colournet.config import TrainConfig
+from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.data import prepare
 from colournet.errors import ConfigError, DataError
 
@@ -48,10 +48,11 @@ def test_command(space: str, dimensions: int, tmp_path: Path) -> None:
 
 
 def test_it_is_the_palette_that_trains() -> None:
-    """For one category in RGB the palette is that of a run with the same seed."""
-    config = TrainConfig(dataset="scenes", num_colours=5)
+    """For one category the palette is that of a run with the same seed, in either colour space."""
+    for space in COLOUR_SPACES:
+        config = TrainConfig(dataset="scenes", num_colours=5, colour_space=space)
 
-    assert (fitted().colours == prepare(config).palettes[5]).all()
+        assert (fitted(space=space).colours == prepare(config).palettes[config.palette_name]).all()
 
 
 def test_repeatable() -> None:
@@ -105,9 +106,9 @@ def test_errors(tmp_path: Path) -> None:
         run("--out", tmp_path / "p.png")
     with pytest.raises(ConfigError, match="at least one category"):
         run("--category", ",", "--out", tmp_path / "p.json")
-    with pytest.raises(ConfigError, match="num_colours must be a whole number from 2 to 256, got 1"):
+    with pytest.raises(ConfigError, match="num_colours must be a whole number from 2 to 65536, got 1"):
         run("--num-colours", 1, "--out", tmp_path / "p.json")
-    with pytest.raises(ConfigError, match="space: there is no 'hsv'"):
+    with pytest.raises(ConfigError, match="colour_space: there is no 'hsv'"):
         fitted(space="hsv")
     assert not list(tmp_path.iterdir())
 
@@ -116,7 +117,7 @@ def test_too_few_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grey images hold no 5 chromas."""
     monkeypatch.setattr(scenes, "draw", lambda *_args, **_options: np.full((10, 3, 8, 8), 7, dtype=np.uint8))
 
-    with pytest.raises(DataError, match="fewer than 5 different colours"):
+    with pytest.raises(DataError, match="no palette of 5 chromas: 512 pixels of the images hold 1"):
         fitted(space="lab")
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from colournet import checkpoints, floors, training
-from colournet.config import TrainConfig
+from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.data import DataBundle, TrainingData
 from colournet.errors import CheckpointError, ConfigError, DivergedError
 from colournet.evaluation import Scores
@@ -80,6 +80,9 @@ def stopped(config: TrainConfig, training_data: TrainingData, tmp_path: Path) ->
             "label_smoothing": 0.1,
         },
         {"model": "cnn", "grey_table": True, "schedule": "cosine", "weight_decay": 0.01},
+        {"model": "regression_cnn", "colour_space": "lab", "flip_horizontal": True, "shift_vertical_pixels": 2},
+        {"colour_space": "lab", "grey_table": True, "flip_vertical": True, "shift_horizontal_pixels": 1},
+        {"model": "cnn", "num_colours": 300, "flip_vertical": True, "shift_horizontal_pixels": 1},
     ],
     ids=[
         "unet, augmented, with extra classes",
@@ -88,6 +91,9 @@ def stopped(config: TrainConfig, training_data: TrainingData, tmp_path: Path) ->
         "dilated_unet, one batch",
         "every further choice",
         "cnn, grey table, cosine, decay",
+        "regression of chroma",
+        "unet, grey table of chroma",
+        "cnn, labels of more than 8 bits",
     ],
 )
 def test_resumed_to_the_same_bits(
@@ -118,6 +124,7 @@ def test_repeated_to_the_same_bits(config: TrainConfig, training_data: TrainingD
 def test_the_assignments_bits(config: TrainConfig, bundle: DataBundle) -> None:
     """Naming the defaults of the further choices changes no bit of the assignment's training."""
     named = {
+        "colour_space": "rgb",
         "down_sampling": "pool",
         "depth": 2,
         "full_resolution_skip": False,
@@ -133,13 +140,14 @@ def test_the_assignments_bits(config: TrainConfig, bundle: DataBundle) -> None:
     assert measured(train(config, data).history) == measured(train(config.replace(**named), data).history)
 
 
-def test_grey_table_begins_at_its_floor(config: TrainConfig, training_data: TrainingData) -> None:
+@pytest.mark.parametrize("colour_space", COLOUR_SPACES)
+def test_grey_table_begins_at_its_floor(colour_space: str, config: TrainConfig, bundle: DataBundle) -> None:
     """The first loss of a network with a grey table is that of the floor, and training goes below it."""
-    images = training_data.train_images
-    floor = floors.measure(images, images, training_data.palette)["grey_table"]["cross_entropy"]
+    data = bundle.for_run(config.replace(colour_space=colour_space))
+    floor = floors.measure(data.train_images, data.train_images, data.palette)["grey_table"]["cross_entropy"]
     config = config.replace(grey_table=True, full_resolution_skip=True, num_filters=8, batch_size=1000, epochs=20)
 
-    history = train(config, training_data).history
+    history = train(config.replace(colour_space=colour_space), data).history
 
     assert history[0].train_loss == pytest.approx(floor, abs=0.05)
     assert history[-1].train_loss < floor - 0.1
@@ -165,10 +173,13 @@ def test_a_schedule_cannot_be_stretched(config: TrainConfig, training_data: Trai
         train(config.replace(epochs=4), training_data, resume_from=tmp_path / LAST_CHECKPOINT)
 
 
+@pytest.mark.parametrize("colour_space", COLOUR_SPACES)
 @pytest.mark.parametrize("model", ["cnn", "regression_cnn"])
-def test_it_learns(model: str, config: TrainConfig, training_data: TrainingData) -> None:
+def test_it_learns(model: str, colour_space: str, config: TrainConfig, bundle: DataBundle) -> None:
     """The loss falls."""
-    result = train(config.replace(model=model, epochs=6), training_data)
+    config = config.replace(model=model, colour_space=colour_space, epochs=6)
+
+    result = train(config, bundle.for_run(config))
 
     assert result.history[-1].train_loss < result.history[0].train_loss
 

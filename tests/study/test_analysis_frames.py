@@ -102,6 +102,7 @@ def test_a_trial_is_a_row_with_its_record_and_its_whole_configuration(tmp_path: 
     assert trials["model"].tolist() == ["cnn", "dilated_unet", "unet", "cnn"]
     assert trials["dilation"].tolist() == [1, 3, 1, 1]
     assert trials["kernel_size"].tolist() == [3, 3, 3, 3]
+    assert trials["palette"].tolist() == ["24"] * 4
     assert trials["extra_classes"].tolist() == ["none", "deer+dog", "none", "none"]
     assert trials["ended"].notna().all()
 

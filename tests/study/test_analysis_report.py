@@ -10,7 +10,7 @@ from PIL import Image
 
 from study.analysis.report import write_report
 from study.store import StudyFolder
-from tests.study.test_analysis_frames import complete, fill, make_folder, train
+from tests.study.test_analysis_frames import FLOORS, complete, fill, make_folder, train
 
 NAMES = ("epoch-impact", "architecture-comparison", "optimization-history")
 
@@ -60,6 +60,34 @@ def test_a_report_answers_the_study(tmp_path: Path) -> None:
     assert "Pruned: they saw fewer epochs than asked, and are not ranked (n = 1)" in text
     assert "diverged" in text
     assert "palette ceiling" in text
+
+
+def test_a_report_over_colour_spaces(tmp_path: Path) -> None:
+    """Where palettes differ every row of scores says in which it counts, and each trial is held against its own floor."""
+    text = """
+    name = "small"
+    objective = { metric = "val_mse" }
+    [search.colour_space]
+    kind = "choice"
+    choices = ["rgb", "lab"]
+    """
+    lab = {name: {**scores, "chroma_mse": 0.1} for name, scores in FLOORS.items()}
+    lab["grey_table"]["mse"] = 0.005
+    told = {"objective": {"metric": "val_mse", "goal": "minimize"}, "floors": {"24": FLOORS, "24-lab": lab}}
+    manifest = {"trials": 2, "seed": 0, "data": {"fingerprint": "0"}, "palettes": {}, "provenance": {}, **told}
+    folder = StudyFolder.create(tmp_path, "small", space_text=text, manifest=manifest)
+    with folder.write() as writer:
+        writer.append("launched", trials=2, host="here", pid=1, workers=1)
+        for number, (space, loss) in enumerate([("rgb", 1.0), ("lab", 0.9)]):
+            train(writer, number, [loss], colour_space=space)
+            complete(writer, number, loss / 100, 1)
+
+    text = report_of(folder)
+
+    for row in ("cnn, 24 chromas", "grey copy, 24 colours", "grey table, 24 chromas"):
+        assert row in text
+    assert "1 of n = 2 completed trials is better than the grey table, which needs no network" in text
+    assert "medians by colour_space: lab 0.009 (n = 1), rgb 0.01 (n = 1)" in text
 
 
 def test_what_users_wrote_is_escaped(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from study.analysis import findings, ranges, summaries
 from study.analysis.measure import Measure
 
-LOSS = Measure(metric="val_loss", goal="minimize", label="loss", name="validation loss", floors={24: 1.5})
-ACCURACY = Measure(metric="val_accuracy", goal="maximize", label="%", name="validation accuracy", floors={24: 0.5})
+LOSS = Measure(metric="val_loss", goal="minimize", label="loss", name="validation loss", floors={"24": 1.5})
+ACCURACY = Measure(metric="val_accuracy", goal="maximize", label="%", name="validation accuracy", floors={"24": 0.5})
 
 
 def trials_frame(rows: list[tuple[str, float, int, str]]) -> pd.DataFrame:
@@ -18,7 +18,7 @@ def trials_frame(rows: list[tuple[str, float, int, str]]) -> pd.DataFrame:
         ended=pd.date_range("2026-01-01", periods=len(rows), tz="UTC"),
         best_epoch=frame["epochs_trained"],
         parameters=1000,
-        num_colours=24,
+        palette="24",
         dilation=2,
         val_loss=frame["value"],
         val_accuracy=0.5,

@@ -33,6 +33,7 @@ def counted(config: TrainConfig) -> int:
         TrainConfig(),
         TrainConfig(model="cnn", kernel_size=5, num_filters=3),
         TrainConfig(model="regression_cnn", down_sampling="stride", residual_blocks=1),
+        TrainConfig(model="regression_cnn", colour_space="lab", num_filters=5),
         TrainConfig(model="dilated_unet", dilation=2, depth=3, grey_table=True, num_colours=5),
         TrainConfig(down_sampling="stride", depth=4, full_resolution_skip=True, residual_blocks=2, num_filters=4),
         TrainConfig(model="cnn", depth=4, grey_table=True, num_filters=2),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from colournet import data
 from study.errors import StudyError
+from study.launch import session
 from study.launch.cluster import Resources
 from study.launch.session import launch, resume
 from study.limits import Budget, Limits
@@ -163,6 +166,57 @@ def test_a_finished_study_can_be_extended(tmp_path: Path, ray_address: str) -> N
     assert sorted(record.trials) == [0, 1, 2]
     assert record.counts["completed"] == 3
     assert len({trial.params["learning_rate"] for trial in record.trials.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "palettes"),
+    [
+        ('[fixed]\nmodel = "regression_cnn"', ["24"]),
+        ('[fixed]\ncolour_space = "lab"\nnum_colours = 8', ["8-lab"]),
+        (
+            '[search.num_colours]\nkind = "choice"\nchoices = [300, 8]\n'
+            '[search.colour_space]\nkind = "choice"\nchoices = ["lab"]\nwhen = { num_colours = [8] }\n[fixed]',
+            ["8-lab", "8", "300-lab", "300"],
+        ),
+    ],
+    ids=["rgb", "lab", "searched"],
+)
+def test_a_study_prepares_what_its_trials_may_ask_for(
+    settings: str, palettes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data hold a palette, and the manifest its floors, for every number of colours and colour space of a trial."""
+    monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
+    space = Space.parse(
+        f'objective = {{ metric = "val_mse" }}\n{settings}\ndataset = "scenes"\n'
+        '[search.learning_rate]\nkind = "float"\nlow = 1e-3\nhigh = 1e-2'
+    )
+
+    bundle = session._prepare(space, None)
+
+    manifest = session._manifest(space, bundle, trials=1)
+    assert list(manifest["palettes"]) == list(manifest["floors"]) == palettes
+    assert all("chroma_mse" in manifest["floors"][name]["grey_table"] for name in palettes if name.endswith("lab"))
+    generator = random.Random(0)
+    for _ in range(20):
+        config = space.config(space.sample(generator))
+        assert bundle.for_run(config).palette is bundle.palettes[config.palette_name]
+
+
+def test_colour_spaces_are_searched(tmp_path: Path, ray_address: str) -> None:
+    """A study over colour spaces has a palette and floors for each, ranks by squared error in RGB, and can be reproduced."""
+    text = SPACE.replace("[search.model]\nkind", "[search.colour_space]\nkind").replace('"cnn", "unet"', '"rgb", "lab"')
+    text = text.replace("[fixed]", 'objective = { metric = "val_mse" }\n[fixed]\nmodel = "regression_cnn"')
+
+    folder = launch(Space.parse(text), tmp_path, resources=Resources(address=ray_address))
+
+    record, manifest = folder.read(), folder.manifest
+    assert record.counts["completed"] == 4
+    assert list(manifest["palettes"]) == list(manifest["floors"]) == ["8-lab", "8"]
+    assert {len(colour) for colour in manifest["palettes"]["8-lab"]} == {2}
+    assert list(folder.grey_table()) == ["8-lab", "8"]
+    for space in ("lab", "rgb"):
+        trial = next(trial for trial in record.trials.values() if trial.params["colour_space"] == space)
+        assert reproduce(folder, trial.number, tolerance=0.02).outcome == "identical"
 
 
 def test_a_diverging_trial_does_not_stop_the_study(tmp_path: Path, ray_address: str) -> None:

@@ -72,6 +72,22 @@ REFUSED = {
         "cannot be compared",
         "val_mse",
     ),
+    "colour spaces under a loss": (
+        '[fixed]\nmodel = "regression_cnn"\n[search.colour_space]\nkind = "choice"\nchoices = ["rgb", "lab"]',
+        "val_loss over different colour spaces cannot be compared",
+        "val_mse",
+    ),
+    "colour spaces under an accuracy": (
+        'objective = { metric = "val_accuracy" }\n[search.colour_space]\nkind = "choice"\nchoices = ["rgb", "lab"]',
+        "val_accuracy over different colour spaces cannot be compared",
+        "val_mse",
+    ),
+    "palettes of too many sizes and spaces": (
+        'objective = { metric = "val_mse" }\n[search.colour_space]\nkind = "choice"\nchoices = ["rgb", "lab"]\n'
+        '[search.num_colours]\nkind = "int"\nlow = 10\nhigh = 18',
+        "need 18 palettes",
+        "up to 16",
+    ),
     "dilation without condition": (
         '[search.model]\nkind = "choice"\nchoices = ["unet", "dilated_unet"]\n'
         '[search.dilation]\nkind = "int"\nlow = 2\nhigh = 4',
@@ -226,6 +242,19 @@ def test_a_field_takes_its_default_where_its_condition_is_not_met() -> None:
     assert space.taken("num_colours") == [8, 16, 24]
     assert space.taken("model") == ["cnn", "unet"]
     assert {space.config(space.sample(random.Random(seed))).num_colours for seed in range(50)} == {8, 16, 24}
+
+
+def test_the_palettes_of_a_space() -> None:
+    """Every number of colours that a trial may take goes with every colour space that it may take."""
+    fixed = Space.parse('[fixed]\ncolour_space = "lab"\n' + LEARNING_RATE)
+    searched = Space.parse(
+        'objective = { metric = "val_mse" }\n[search.colour_space]\nkind = "choice"\nchoices = ["lab", "rgb"]\n'
+        '[search.num_colours]\nkind = "choice"\nchoices = [8, 300]'
+    )
+
+    assert [str(name) for name in make_space().palettes] == ["8"]
+    assert [str(name) for name in fixed.palettes] == ["24-lab"]
+    assert [str(name) for name in searched.palettes] == ["8-lab", "8", "300-lab", "300"]
 
 
 def test_trial_seeds_differ_and_stay() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from study.errors import RecordError, StudyError
 from study.store import StudyFolder, study_folders
-from tests.study.helpers import PARAMS, epoch, make_folder, session, started
+from tests.study.helpers import PARAMS, SPACE, epoch, make_folder, session, started
 
 
 def write_one_trial(folder: StudyFolder) -> None:
@@ -78,6 +78,11 @@ DAMAGED_MANIFESTS: dict[str, tuple[Any, str]] = {
     "data.fingerprint": (None, "lacks data.fingerprint"),
     "palettes": (None, "lacks palettes"),
     "palettes.many": ([], "palettes are by number of colours, got 'many'"),
+    "palettes.24-hsv": ([], "palettes are by number of colours, got '24-hsv'"),
+    "floors.24-lab": (
+        {"grey_table": {"cross_entropy": 1.0, "accuracy": 0.5, "mse": 0.1}},
+        "floors.24-lab has no scores of the grey table",
+    ),
     "provenance": ([], "provenance must be a table, got []"),
     "floors.many": ({}, "floors are by number of colours, got 'many'"),
     "floors.24": ({"grey_table": {}}, "floors.24 has no scores of the grey table"),
@@ -103,6 +108,30 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path: Path, key: str) -> None:
     assert caught.value.message.startswith(f"{path}: ")
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "metric", "expected"),
+    [
+        ("unet", "val_loss", {"24": 1.0, "300-lab": 2.0}),
+        ("unet", "val_mse", {"24": 0.1, "300-lab": 0.2}),
+        ("regression_cnn", "val_loss", {"24": 0.1, "300-lab": 0.02}),
+    ],
+)
+def test_the_floor_is_in_the_studys_own_unit(
+    tmp_path: Path, model: str, metric: str, expected: dict[str, float]
+) -> None:
+    """The grey table is told by the metric; of a regression's loss by the squared error of its colour space."""
+    text = SPACE.replace("[search.model]\nkind", "[search.kernel_size]\nkind").replace('["cnn", "unet"]', "[3, 5]")
+    folder = make_folder(tmp_path, space_text=text.replace("[fixed]", f'[fixed]\nmodel = "{model}"'))
+    scores = {"cross_entropy": 1.0, "accuracy": 0.5, "mse": 0.1}
+    lab = {"cross_entropy": 2.0, "accuracy": 0.4, "mse": 0.2, "chroma_mse": 0.02}
+    manifest = json.loads(folder.layout.manifest.read_text())
+    manifest["objective"] = {"metric": metric, "goal": "minimize"}
+    manifest["floors"] = {"24": {"grey_table": scores}, "300-lab": {"grey_table": lab}}
+    folder.layout.manifest.write_text(json.dumps(manifest))
+
+    assert StudyFolder.open(tmp_path, "little").grey_table() == expected
 
 
 def test_a_missing_record_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from colournet import data
-from study.errors import StudyError
+from study.errors import SpaceError, StudyError
 from study.launch import session
 from study.launch.cluster import Resources
 from study.launch.session import launch, resume
@@ -217,6 +217,53 @@ def test_colour_spaces_are_searched(tmp_path: Path, ray_address: str) -> None:
     for space in ("lab", "rgb"):
         trial = next(trial for trial in record.trials.values() if trial.params["colour_space"] == space)
         assert reproduce(folder, trial.number, tolerance=0.02).outcome == "identical"
+
+
+def test_known_points_are_asked_once_ever(tmp_path: Path, ray_address: str) -> None:
+    """A space's known points come first, whatever interrupts them; a wider space may add some, which come next."""
+    resources = Resources(address=ray_address)
+    points = [{"model": "cnn", "epochs": 2, "learning_rate": rate} for rate in (0.002, 0.003, 0.004)]
+
+    def space(count: int) -> Space:
+        tables = "".join(
+            f"[[enqueue]]\nmodel = 'cnn'\nepochs = 2\nlearning_rate = {p['learning_rate']}\n" for p in points[:count]
+        )
+        return Space.parse(f"{SPACE}\n{tables}")
+
+    folder = launch(space(2), tmp_path, trials=1, resources=resources)
+    resume(folder, trials=3, resources=resources)
+    resume(folder, trials=4, resources=resources, space=space(3), accept_space_change=True)
+
+    trials = folder.read().trials
+    assert [trials[number].params for number in (0, 1, 3)] == points
+    assert [trial.enqueued for trial in trials.values()] == [0, 1, None, 2]
+    assert trials[2].params not in points
+
+
+def test_a_changed_space_is_refused_unless_it_is_wider_and_accepted(tmp_path: Path, ray_address: str) -> None:
+    """What differs is shown; an accepted widening is noted, in force from then on, and of use to the sampler."""
+    resources = Resources(address=ray_address)
+    folder = launch(Space.parse(SPACE), tmp_path, trials=2, resources=resources)
+    wider = SPACE.replace('choices = ["cnn", "unet"]', 'choices = ["cnn", "unet", "dilated_unet"]').replace(
+        "high = 4", "high = 5"
+    )
+    folder.layout.space.write_text(wider)  # as a user does who edits it in place
+
+    with pytest.raises(SpaceError) as refused:
+        resume(folder, trials=4, resources=resources)
+    assert "dilated_unet" in str(refused.value.hint)
+    assert "--accept-space-change" in str(refused.value.hint)
+    with pytest.raises(SpaceError, match="cannot accept"):
+        resume(folder, space=Space.parse(SPACE.replace("high = 4", "high = 3")), accept_space_change=True)
+
+    resume(folder, trials=4, resources=resources, accept_space_change=True)
+
+    record = folder.read()
+    assert record.counts["completed"] == 4
+    assert record.spaces == [SPACE, wider]
+    assert folder.layout.space.read_text() == wider
+    assert any("dilated_unet" in note for note in record.notes)
+    assert resume(folder, resources=resources).read().sessions == record.sessions  # nothing is left to do
 
 
 def test_a_diverging_trial_does_not_stop_the_study(tmp_path: Path, ray_address: str) -> None:

@@ -6,7 +6,6 @@ mid-course: weights, optimizer, generator, epoch history and config, from which 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from colournet import files
+from colournet import tensor_files
 from colournet.config import TrainConfig
 from colournet.errors import CheckpointError, ConfigError
 from colournet.metrics import EpochMetrics
 from colournet.models import build
+from colournet.names import CHECKPOINT_FORMAT, MODEL_FORMAT
 from colournet.spaces import SPACES
 
-MODEL_FORMAT = "colournet-model/1"
-CHECKPOINT_FORMAT = "colournet-checkpoint/1"
-
-_ENTRY = "colournet"  # one entry: safetensors writes several in a random order, and equal files should be equal bytes
+_HINT = "a finished run leaves model.safetensors, every epoch checkpoints/"
 
 
 @dataclass(frozen=True)
@@ -56,17 +51,17 @@ class Checkpoint:
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model file, whole or not at all."""
+    """Write a model file, whole or not at all. Raises OSError with its number where the disk is full or refuses."""
     tensors = {f"weights.{name}": tensor for name, tensor in model.network.state_dict().items()}
-    _save(path, {**tensors, "palette": torch.tensor(model.palette)}, _describe(MODEL_FORMAT, model.config))
+    tensor_files.save(path, {**tensors, "palette": torch.tensor(model.palette)}, _describe(MODEL_FORMAT, model.config))
 
 
 def load_model(path: Path) -> Model:
     """Read a model file. Raises `CheckpointError` if it is missing, damaged, or does not fit its own config."""
-    tensors, description = _load(path, MODEL_FORMAT)
+    tensors, description = tensor_files.load(path, MODEL_FORMAT, hint=_HINT)
     config = _config(path, description)
     network = build(config)
-    load_weights(network, _within(tensors, "weights."), source=path)
+    tensor_files.load_weights(network, _within(tensors, "weights."), source=path)
     palette = tensors.get("palette")
     shape = (config.num_colours, SPACES[config.colour_space].channels)
     if palette is None or palette.shape != shape or palette.dtype != torch.float32:
@@ -75,18 +70,18 @@ def load_model(path: Path) -> Model:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all. Raises as `save_model`."""
     tensors = {f"weights.{name}": tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in checkpoint.optimizer.items()}
     tensors["generator"] = checkpoint.generator
     description = _describe(CHECKPOINT_FORMAT, checkpoint.config)
     description["history"] = [metrics.to_mapping() for metrics in checkpoint.history]
-    _save(path, tensors, description)
+    tensor_files.save(path, tensors, description)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises `CheckpointError` if it is missing, damaged, or of another kind."""
-    tensors, description = _load(path, CHECKPOINT_FORMAT)
+    tensors, description = tensor_files.load(path, CHECKPOINT_FORMAT, hint=_HINT)
     generator = tensors.get("generator")
     if generator is None:
         raise CheckpointError(f"{path}: holds no generator state")
@@ -101,52 +96,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def read_history(path: Path) -> tuple[EpochMetrics, ...]:
     """The epochs that a checkpoint has behind it, without loading its tensors."""
-    return _history(path, _read_description(path, CHECKPOINT_FORMAT))
+    return _history(path, tensor_files.read_description(path, CHECKPOINT_FORMAT, hint=_HINT))
 
 
 def read_run(path: Path) -> tuple[TrainConfig, tuple[EpochMetrics, ...]]:
     """The config of a checkpoint and its epochs, without loading its tensors."""
-    description = _read_description(path, CHECKPOINT_FORMAT)
+    description = tensor_files.read_description(path, CHECKPOINT_FORMAT, hint=_HINT)
     return _config(path, description), _history(path, description)
-
-
-def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, source: Path | str) -> None:
-    """Put weights into a network. Raises `CheckpointError` naming `source` if names or shapes differ."""
-    try:
-        network.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{source}: its weights do not fit the network: {reason}") from error
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with files.replacing(path) as part:
-        save_file(held, part, metadata={_ENTRY: json.dumps(description, allow_nan=False)})
-
-
-def _load(path: Path, expected: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    description = _read_description(path, expected)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from error
-
-
-def _read_description(path: Path, expected: str) -> dict[str, Any]:
-    if not path.is_file():
-        hint = "a finished run leaves model.safetensors, every epoch checkpoints/"
-        raise CheckpointError(f"{path}: there is no such file", hint=hint)
-    try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file: {error}") from error
-    found = description.get("format") if isinstance(description, dict) else None
-    if found != expected:
-        raise CheckpointError(f"{path}: holds {found or 'no format'}, where {expected} is needed")
-    return dict(description)
 
 
 def _describe(kind: str, config: TrainConfig) -> dict[str, Any]:

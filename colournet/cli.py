@@ -9,14 +9,10 @@ from typing import Any
 import click
 
 from colournet import entrypoint
-from colournet.config import COLOUR_SPACES, MODELS, TrainConfig
-from colournet.options import config_options
+from colournet.classifier_cli import train_classifier
+from colournet.config import COLOUR_SPACES, MODELS
+from colournet.options import DATA_DIR, config_options, read_settings, split_names
 
-_DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
-)
 _SPLIT = click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
 )
@@ -27,6 +23,9 @@ _SPLIT = click.option(
 @click.version_option(package_name="colournet-study")
 def cli() -> None:
     """Train, and look at, small networks that colour small pictures."""
+
+
+cli.add_command(train_classifier)
 
 
 @cli.command()
@@ -40,18 +39,18 @@ def cli() -> None:
 @click.option(
     "--resume", is_flag=True, help="Go on from the last checkpoint in --out, with its config unless --config is given."
 )
-@_DATA_DIR
+@DATA_DIR
 def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Path | None, **settings: Any) -> None:
     """Train one network and leave a run folder."""
     from colournet.data import prepare
     from colournet.progress import epoch_progress
     from colournet.runs import RunFolder, train_run
 
-    config = _read_config(config_file, settings)
+    config = read_settings(config_file, settings)
     folder = RunFolder(out or Path("runs") / f"{config.dataset}-{config.category}-{config.model}")
     folder.check(resume=resume)
     if resume and config_file is None:
-        config = _read_config(folder.config, settings)
+        config = read_settings(folder.config, settings)
     data = prepare(config, data_dir=data_dir).for_run(config)
     with epoch_progress(config.epochs) as tell:
         result = train_run(config, data, folder, resume=resume, on_epoch=tell)
@@ -65,25 +64,34 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @_SPLIT
+@click.option(
+    "--classifier",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Show also what this classifier sees, a folder that `train-classifier` left.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_DATA_DIR
-def evaluate(run: Path, split: str, as_json: bool, data_dir: Path | None) -> None:
+@DATA_DIR
+def evaluate(run: Path, split: str, classifier: Path | None, as_json: bool, data_dir: Path | None) -> None:
     """Score the model of a run folder beside the floors that need no network."""
     from colournet.checkpoints import load_model
-    from colournet.data import prepare, read_test_images
-    from colournet.evaluation import evaluate as evaluate_model
+    from colournet.data import read_images, read_train_images
+    from colournet.perception import evaluate_seen, how_to_train, open_judge
     from colournet.progress import scores_table
     from colournet.runs import RunFolder
 
     model = load_model(RunFolder(run).model if run.is_dir() else run)
-    bundle = prepare(model.config, data_dir=data_dir)
-    images = read_test_images(model.config, data_dir=data_dir) if split == "test" else bundle.validation_images
-    scores = evaluate_model(model, images, bundle.train_images[bundle.category])
-    click.echo(
-        json.dumps(scores, indent=2, allow_nan=False)
-        if as_json
-        else scores_table(scores, name=model.config.model, split=split)
-    )
+    config = model.config
+    judge = None if classifier is None else open_judge(classifier, config, split=split, data_dir=data_dir)
+    images = read_images(config, split=split, data_dir=data_dir)
+    train_images = read_train_images(config.replace(extra_classes=()), data_dir=data_dir)
+    scores = evaluate_seen(model, images, train_images, judge=judge)
+    if as_json:
+        click.echo(json.dumps(scores, indent=2, allow_nan=False))
+        return
+    click.echo(scores_table(scores, name=config.model, split=split))
+    if judge is None:
+        click.echo(f"\nfor what a classifier sees: {how_to_train(config)}, then --classifier runs/classifier", err=True)
 
 
 @cli.command()
@@ -125,7 +133,7 @@ def colourize(run: Path, images: tuple[Path, ...], out: Path, method: str) -> No
     type=click.Choice(MODELS),
     help="What the shapes cannot tell: dilated_unet has those of unet.  [default: told by shapes and the file's name]",
 )
-@_DATA_DIR
+@DATA_DIR
 def import_handout(weights: Path, palette: Path | None, out: Path, model: str | None, data_dir: Path | None) -> None:
     """Make a run folder of one of the course's weight files (*.pkl), for every other command."""
     from colournet.handout import import_weights
@@ -167,7 +175,7 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     required=True,
     help="The palette's JSON file; the picture of its swatches goes beside it as .png.",
 )
-@_DATA_DIR
+@DATA_DIR
 def palette(
     dataset: str, category: str, num_colours: int, space: str, data_seed: int, out: Path, data_dir: Path | None
 ) -> None:
@@ -177,7 +185,7 @@ def palette(
     swatches.check_path(out)
     fitted = swatches.fit(
         dataset=dataset,
-        categories=_split_names(category),
+        categories=split_names(category),
         num_colours=num_colours,
         space=space,
         data_seed=data_seed,
@@ -220,7 +228,7 @@ def describe(
         return
     if run is not None and config_file is not None:
         raise click.UsageError("a RUN has its own config: leave out --config")
-    config = _read_config(config_file, settings, known=read_config(run) if run is not None else None)
+    config = read_settings(config_file, settings, known=read_config(run) if run is not None else None)
     click.echo(show_network(config, form=form, figure=figure))
 
 
@@ -238,7 +246,7 @@ def describe(
     show_default=True,
     help="The figure; of several images each gets its index into the name.",
 )
-@_DATA_DIR
+@DATA_DIR
 def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, out: Path, data_dir: Path | None) -> None:
     """Draw what the blocks of one or more runs answer to the same image."""
     from colournet.show_activations import show_activations
@@ -259,7 +267,7 @@ def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, ou
     show_default=True,
     help="Which images the samples are of.",
 )
-@_DATA_DIR
+@DATA_DIR
 def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> None:
     """Show several runs beside each other: settings and scores, training curves, samples."""
     from colournet.compare import compare_runs
@@ -268,20 +276,6 @@ def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> Non
     click.echo(comparison.table)
     for note in comparison.notes:
         click.echo(f"note: {note}", err=True)
-
-
-def _split_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _read_config(
-    config_file: Path | None, settings: dict[str, Any], *, known: TrainConfig | None = None
-) -> TrainConfig:
-    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
-    given = {name: value for name, value in settings.items() if value is not None}
-    if "extra_classes" in given:
-        given["extra_classes"] = _split_names(given["extra_classes"])
-    return TrainConfig.from_mapping({**values, **given})
 
 
 def main() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from colournet import figures
 from colournet.comparison import check_comparable, read_history, table_rows
 from colournet.comparison_figures import Curve, curves_figure, samples_figure
+from colournet.data import read_images
 from colournet.errors import ConfigError
 from colournet.evaluation import colourize
 from colournet.pictures import grey_copy
 from colournet.tables import table
-from colournet.together import NamedRun, check_same_images, label, open_runs, read_images
+from colournet.together import NamedRun, check_same_images, label, open_runs
 
 
 @dataclass(frozen=True)

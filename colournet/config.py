@@ -271,7 +271,7 @@ class TrainConfig:
 
 def check_name(name: str) -> None:
     """Raise `ConfigError`, with the nearest known name as hint, if no field is called `name`."""
-    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    known = TrainConfig.__dataclass_fields__
     if name not in known:
         raise ConfigError(f"unknown setting {name!r}", hint=did_you_mean(name, known))
 
@@ -281,9 +281,9 @@ def _plain(value: Any) -> Any:
 
 
 @functools.cache
-def field_docs() -> dict[str, str]:
-    """The documentation of every field, by name: the string that stands under it in this file."""
-    body = ast.parse(inspect.getsource(TrainConfig)).body[0]
+def field_docs(kind: type = TrainConfig) -> dict[str, str]:
+    """The documentation of every field of a config, by name: the string that stands under it in its file."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):

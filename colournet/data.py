@@ -7,7 +7,7 @@ share. `DataBundle.for_run` picks what one run reads, without a copy unless extr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -114,8 +114,22 @@ def prepare(
 def read_train_images(config: TrainConfig, *, data_dir: Path | None = None) -> Images:
     """Read the training images of the category and the extra classes, those that validate left out."""
     classes = [config.category, *config.extra_classes]
-    images = _read(config, split="train", classes=classes, data_dir=data_dir)
-    return _join([_split(images[name], config)[0] for name in classes])
+    return _join([train for train, _ in read_splits(config, classes=classes, data_dir=data_dir).values()])
+
+
+def read_splits(
+    config: TrainConfig, *, classes: Sequence[str], data_dir: Path | None = None
+) -> dict[str, tuple[Images, Images]]:
+    """Read the training and the validation images of each class, split as a run of `config` splits its category's."""
+    images = _read(config, split="train", classes=list(classes), data_dir=data_dir)
+    return {name: _split(found, config) for name, found in images.items()}
+
+
+def read_images(config: TrainConfig, *, split: str, data_dir: Path | None = None) -> Images:
+    """Read the test or the validation images of a run."""
+    if split == "test" or config.protocol == "handout":
+        return read_test_images(config, data_dir=data_dir)
+    return read_splits(config, classes=[config.category], data_dir=data_dir)[config.category][1]
 
 
 def read_test_images(config: TrainConfig, *, data_dir: Path | None = None) -> Images:

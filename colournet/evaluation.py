@@ -16,6 +16,7 @@ from colournet import floors, palette, scores
 from colournet.batches import ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
+from colournet.devices import threads
 from colournet.metrics import json_number, psnr_db
 from colournet.palette_name import SQUARED_ERRORS
 from colournet.spaces import of_channels, to_bytes
@@ -106,22 +107,24 @@ def evaluate(
 
     Answers `images` (their number), `cross_entropy` (None for a regression), `accuracy`, `mse`, `psnr_db` (of the pooled
     squared error), all of argmax, then `decoding` (see `score_decodings`), `floors` and `measures` (see there), JSON-ready:
-    None where a number is not finite. Of a regression of chroma there is also `chroma_mse`, by which it learned.
+    None where a number is not finite. Of a regression of chroma there is also `chroma_mse`, by which it learned. It takes
+    as many threads as training did.
     """
     labels = palette.quantize(images, model.palette)
     regression = model.config.is_regression
-    found = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
-    return {
-        "images": len(images),
-        "cross_entropy": None if regression else json_number(found.loss),
-        "accuracy": found.accuracy,
-        **({SQUARED_ERRORS[model.config.colour_space]: json_number(found.loss)} if regression else {}),
-        "mse": json_number(found.mse),
-        "psnr_db": json_number(psnr_db(found.mse)),
-        "decoding": score_decodings(model, images),
-        "floors": floors.measure(train_images, images, model.palette),
-        "measures": measures(model if math.isfinite(found.loss) else None, images, train_images, model.palette),
-    }
+    with threads(model.config.num_threads):
+        found = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
+        return {
+            "images": len(images),
+            "cross_entropy": None if regression else json_number(found.loss),
+            "accuracy": found.accuracy,
+            **({SQUARED_ERRORS[model.config.colour_space]: json_number(found.loss)} if regression else {}),
+            "mse": json_number(found.mse),
+            "psnr_db": json_number(psnr_db(found.mse)),
+            "decoding": score_decodings(model, images),
+            "floors": floors.measure(train_images, images, model.palette),
+            "measures": measures(model if math.isfinite(found.loss) else None, images, train_images, model.palette),
+        }
 
 
 def measures(
@@ -139,11 +142,9 @@ def measures(
     if model is not None:
         starts = range(0, len(images), _BATCH_IMAGES)
         answers["model"] = np.concatenate([colourize(model, images[at : at + _BATCH_IMAGES]) for at in starts])
-    prior, truth = scores.ab_prior(as_tensor(train_images)), as_tensor(images)
-    return {
-        name: scores.measures(as_tensor(answer), truth, palette=colour_table, prior=prior)
-        for name, answer in answers.items()
-    }
+    prior = scores.ab_prior(as_tensor(train_images))
+    truth, *seen = (scores.Pictures.of(as_tensor(each), palette=colour_table) for each in (images, *answers.values()))
+    return {name: scores.measures(answer, truth, prior=prior) for name, answer in zip(answers, seen, strict=True)}
 
 
 def _device(model: Model) -> torch.device:

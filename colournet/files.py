@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,9 +17,20 @@ def scratch(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Answer the name to write to; when the block ends without an error, what was written takes the place of `path`."""
-    yield scratch(path)
-    os.replace(scratch(path), path)
+    """Answer the name to write to; when the block ends without an error, what was written takes the place of `path`.
+
+    It is on the disk by then, so that after a power loss `path` is the old file or the new one. After an error `path` is as
+    it was and nothing is left beside it.
+    """
+    part = scratch(path)
+    try:
+        yield part
+        _flush(part)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -31,3 +43,8 @@ def copy(source: Path, target: Path) -> None:
     """Copy a file's content."""
     with replacing(target) as part:
         shutil.copyfile(source, part)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -24,13 +24,14 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from colournet import files
-from colournet.checkpoints import Model, load_weights, save_model
+from colournet.checkpoints import Model, save_model
 from colournet.cifar10 import load_pickle
 from colournet.config import TrainConfig
 from colournet.data import prepare
 from colournet.errors import CheckpointError, ConfigError, DataError
 from colournet.models import build
 from colournet.runs import RunFolder
+from colournet.tensor_files import load_weights
 
 _LARGEST_BYTES = 200_000_000  # the course's have 0.5 million
 _MOST_COLOURS = 256

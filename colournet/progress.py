@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 from rich import box
 from rich.console import Console
@@ -14,8 +14,6 @@ from rich.table import Table
 
 from colournet.colourize import Outcome
 from colournet.errors import DataError
-from colournet.metrics import EpochMetrics
-from colournet.training import OnEpoch
 
 _FLOOR_NAMES = {
     "grey_copy": "grey copy",
@@ -39,6 +37,13 @@ _MEASURES = {
     "accuracy_within_5": ("Lab accuracy within 5", "{:.1%}"),
 }
 
+_PERCEPTION = {
+    "accuracy": ("taken for their class", "{:.1%}"),
+    "feature_distance": ("feature distance (0 is best)", "{:.4f}"),
+    "kid": ("KID (0 is best)", "{:.4f}"),
+    "kid_standard_error": ("... its standard error", "{:.4f}"),
+}
+
 _DECODING_NAMES = {
     "argmax": "likeliest colour (argmax)",
     "mean": "expected colour (mean)",
@@ -48,8 +53,24 @@ _DECODING_NAMES = {
 }
 
 
+class Epoch(Protocol):
+    """What a bar tells of an epoch, of whatever network."""
+
+    @property
+    def epoch(self) -> int:
+        """Its number, from 1."""
+
+    @property
+    def val_loss(self) -> float:
+        """Mean loss over the validation images."""
+
+    @property
+    def val_accuracy(self) -> float:
+        """Fraction that is right, in [0, 1]."""
+
+
 @contextmanager
-def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]:
+def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[Callable[[Epoch], None]]:
     """Show a bar over epochs while the block runs; answer the `on_epoch` that moves it."""
     columns = (
         TextColumn("{task.description}"),
@@ -62,7 +83,7 @@ def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[OnEpoch]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=epochs, last="")
 
-        def tell(metrics: EpochMetrics) -> None:
+        def tell(metrics: Epoch) -> None:
             last = f"val loss {metrics.val_loss:.4f}, accuracy {metrics.val_accuracy:.1%}"
             progress.update(task, completed=metrics.epoch, last=last)
 
@@ -102,6 +123,8 @@ def scores_table(scores: Mapping[str, Any], *, name: str, split: str) -> str:
         table.add_row(_FLOOR_NAMES[floor], *_cells(values))
     table.add_row(name, *_cells(scores), style="bold")
     tables = [table, _decoding_table(scores["decoding"]), _measures_table(scores["measures"], name=name)]
+    if "perception" in scores:
+        tables.append(_perception_table(scores, name=name))
     return "\n\n".join([*map(_text, tables), verdict(scores)])
 
 
@@ -110,11 +133,31 @@ def _measures_table(measures: Mapping[str, Mapping[str, Any]], *, name: str) -> 
     table = Table(box=box.SIMPLE_HEAD, title="Measures of the pictures in 8 bits", title_justify="left")
     table.add_column("")
     for column in measures:
-        table.add_column(name if column == "model" else _FLOOR_NAMES[column], justify="right", max_width=13)
+        heading = _words(name) if column == "model" else _FLOOR_NAMES[column]
+        table.add_column(heading, justify="right", max_width=13)
     for key, (label, pattern) in _MEASURES.items():
         values = [found[key] for found in measures.values()]
         table.add_row(label, *("" if value is None else pattern.format(value) for value in values))
     return table
+
+
+def _perception_table(scores: Mapping[str, Any], *, name: str) -> Table:
+    """The `perception` of `evaluate` as a table: one measure a row, the pictures in columns."""
+    restored = "mean, grey restored" if "mean" in scores["decoding"] else "grey restored"
+    names = {"grey_copy": "grey copy", "model": _words(name), "model_grey_restored": f"{_words(name)}, {restored}"}
+    table = Table(box=box.SIMPLE_HEAD, title="What a classifier sees", title_justify="left")
+    table.add_column("")
+    for column in scores["perception"]:
+        table.add_column(names.get(column, column), justify="right", max_width=13)
+    for key, (label, pattern) in _PERCEPTION.items():
+        values = [found[key] for found in scores["perception"].values()]
+        table.add_row(label, *("" if value is None else pattern.format(value) for value in values))
+    return table
+
+
+def _words(name: str) -> str:
+    """A model's name as words, which a narrow column can break."""
+    return name.replace("_", " ")
 
 
 def _decoding_table(decoding: Mapping[str, Mapping[str, Any]]) -> Table:

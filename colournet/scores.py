@@ -1,13 +1,15 @@
-"""Measures of a colouring against the truth, each a function of 8-bit images with its definition, range and source.
+"""Measures of a colouring against the truth, each a function of images with its definition, range and source.
 
-Unless it says otherwise a measure is a mean over all pixels of all images. What is measured in the assignment's colours (8 bit
-/ 256) says so; colour science takes 255 for white (`colournet.colour`).
+Images come in 8 bits, or in CIE L*a*b* where colour science measures them. Unless it says otherwise a measure is a mean over all
+pixels of all images. What is measured in the assignment's colours (8 bit / 256) says so; colour science takes 255 for white
+(`colournet.colour`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from colournet.palette import quantize
 from colournet.spaces import SCALE
 
 Images = UInt8[Tensor, "n 3 h w"]
+Lab = Float[Tensor, "n 3 h w"]
 Prior = Float64[Tensor, "bins bins"]
 
 SSIM_WINDOW_PIXELS = 11
@@ -34,31 +37,48 @@ _SMOOTHING = 5.0  # of the ab histogram, in units of a and b
 _CHUNK_IMAGES = 100
 
 
-def measures(
-    answer: Images, truth: Images, *, palette: Float32[np.ndarray, "k d"], prior: Prior
-) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Pictures:
+    """Images with what several measures begin with, computed once."""
+
+    images: Images
+    lab: Lab
+    labels: Integer[Tensor, "n h w"]
+    """The nearest palette colour of each pixel."""
+
+    @classmethod
+    def of(cls, images: Images, *, palette: Float32[np.ndarray, "k d"]) -> Pictures:
+        """Look at images in 8 bits."""
+        return cls(images, to_lab(images), torch.from_numpy(quantize(images.cpu().numpy(), palette)))
+
+
+def measures(answer: Pictures, truth: Pictures, *, prior: Prior) -> dict[str, float | None]:
     """Every measure of this module by name, JSON-ready: None where it is not finite, or the images are too small for it.
 
-    For the class-balanced accuracy a pixel's class is its nearest colour in `palette`; `prior` is that of `ab_auc_rebalanced`.
+    For the class-balanced accuracy a pixel's class is its label; `prior` is that of `ab_auc_rebalanced`.
     """
-    chosen, labels = (torch.from_numpy(quantize(images.cpu().numpy(), palette)) for images in (answer, truth))
-    has_ssim = min(truth.shape[2:]) >= SSIM_WINDOW_PIXELS
+    has_ssim = min(truth.images.shape[2:]) >= SSIM_WINDOW_PIXELS
     found = {
-        "balanced_accuracy": balanced_accuracy(chosen, labels),
-        "mse": mean_squared_error(answer, truth),
-        "mae": mean_absolute_error(answer, truth),
-        "psnr_pooled_db": psnr_pooled_db(answer, truth),
-        "psnr_image_mean_db": psnr_image_mean_db(answer, truth),
-        "ssim": ssim(answer, truth) if has_ssim else math.nan,
-        "ciede2000": ciede2000(answer, truth),
-        "colourfulness": colourfulness(answer),
-        "colourfulness_difference": colourfulness_difference(answer, truth),
-        "ab_auc": ab_auc(answer, truth),
-        "ab_auc_rebalanced": ab_auc_rebalanced(answer, truth, prior),
-        "accuracy_within_2": accuracy_within(answer, truth, epsilon=2.0),
-        "accuracy_within_5": accuracy_within(answer, truth, epsilon=5.0),
+        "balanced_accuracy": balanced_accuracy(answer.labels, truth.labels),
+        "mse": mean_squared_error(answer.images, truth.images),
+        "mae": mean_absolute_error(answer.images, truth.images),
+        "psnr_pooled_db": psnr_pooled_db(answer.images, truth.images),
+        "psnr_image_mean_db": psnr_image_mean_db(answer.images, truth.images),
+        "ssim": ssim(answer.images, truth.images) if has_ssim else math.nan,
+        "ciede2000": ciede2000(answer.lab, truth.lab),
+        "colourfulness": colourfulness(answer.images),
+        "colourfulness_difference": colourfulness_difference(answer.images, truth.images),
+        "ab_auc": ab_auc(answer.lab, truth.lab),
+        "ab_auc_rebalanced": ab_auc_rebalanced(answer.lab, truth.lab, prior),
+        "accuracy_within_2": accuracy_within(answer.lab, truth.lab, epsilon=2.0),
+        "accuracy_within_5": accuracy_within(answer.lab, truth.lab, epsilon=5.0),
     }
     return {name: json_number(value) for name, value in found.items()}
+
+
+def to_lab(images: Images) -> Lab:
+    """`colournet.colour.bytes_to_lab`, some images at a time."""
+    return torch.cat([colour.bytes_to_lab(chunk) for (chunk,) in _chunks(images)])
 
 
 def balanced_accuracy(chosen: Integer[Tensor, "n h w"], labels: Integer[Tensor, "n h w"]) -> float:
@@ -109,11 +129,9 @@ def ssim(answer: Images, truth: Images) -> float:
     return _mean(_ssim, answer, truth)
 
 
-def ciede2000(answer: Images, truth: Images) -> float:
+def ciede2000(answer: Lab, truth: Lab) -> float:
     """Mean over pixels of the colour difference CIEDE2000 (`colournet.colour.ciede2000`): 0 or more, 0 for equality."""
-    return _mean(
-        lambda one, other: colour.ciede2000(colour.bytes_to_lab(one), colour.bytes_to_lab(other)), answer, truth
-    )
+    return _mean(colour.ciede2000, answer, truth)
 
 
 def colourfulness(images: Images) -> float:
@@ -134,7 +152,7 @@ def colourfulness_difference(answer: Images, truth: Images) -> float:
     return colourfulness(answer) - colourfulness(truth)
 
 
-def accuracy_within(answer: Images, truth: Images, *, epsilon: float) -> float:
+def accuracy_within(answer: Lab, truth: Lab, *, epsilon: float) -> float:
     """Fraction of pixels whose rounded L, a and b differ by at most epsilon, 2.2 epsilon and 2.2 epsilon: in [0, 1].
 
     The factor is the width of a and b, 220, over that of L, 100. Source: Nazeri, Ng and Ebrahimi, Image colorization using
@@ -142,14 +160,14 @@ def accuracy_within(answer: Images, truth: Images, *, epsilon: float) -> float:
     """
 
     def within(one: Tensor, other: Tensor) -> Tensor:
-        apart = (colour.bytes_to_lab(one).round() - colour.bytes_to_lab(other).round()).abs()
+        apart = (one.round() - other.round()).abs()
         widest = torch.tensor([epsilon, 2.2 * epsilon, 2.2 * epsilon], device=apart.device) + 1e-4
         return (apart <= widest[:, None, None]).all(dim=1)
 
     return _mean(within, answer, truth)
 
 
-def ab_auc(answer: Images, truth: Images) -> float:
+def ab_auc(answer: Lab, truth: Lab) -> float:
     """Area under the cumulative curve of the ab error in per cent: in [0, 100], 100 for equality of a and b.
 
     The curve is the fraction of pixels whose distance to the truth in (a, b) is within a threshold, for thresholds from 0 to
@@ -159,7 +177,7 @@ def ab_auc(answer: Images, truth: Images) -> float:
     return 100 * _mean(_ab_score, answer, truth)
 
 
-def ab_auc_rebalanced(answer: Images, truth: Images, prior: Prior) -> float:
+def ab_auc_rebalanced(answer: Lab, truth: Lab, prior: Prior) -> float:
     """`ab_auc` with every pixel weighted by one over the prior (`ab_prior`) of its true (a, b): rare colours count alike.
 
     In [0, 100]. Source: Zhang, Isola and Efros (ECCV 2016), equation 4 with lambda = 0.
@@ -182,7 +200,7 @@ def ab_prior(images: Images) -> Prior:
     """
     counts = torch.zeros(_BINS**2, dtype=torch.float64, device=images.device)
     for (chunk,) in _chunks(images):
-        counts += torch.bincount(_ab_bins(chunk).flatten(), minlength=_BINS**2)
+        counts += torch.bincount(_ab_bins(colour.bytes_to_lab(chunk)).flatten(), minlength=_BINS**2)
     tail = math.exp(-0.5 * (_GRID / _SMOOTHING) ** 2)
     kernel = torch.tensor([tail, 1.0, tail], dtype=torch.float64, device=images.device) / (1 + 2 * tail)
     smooth = functional.conv2d(counts.reshape(1, 1, _BINS, _BINS), torch.outer(kernel, kernel)[None, None], padding=1)
@@ -194,13 +212,13 @@ def _squared_errors(answer: Images, truth: Images) -> Float64[Tensor, " n"]:
     return ((answer.double() - truth.double()) / SCALE).square().flatten(1).mean(dim=1)
 
 
-def _ab_score(answer: Images, truth: Images) -> Float[Tensor, "n h w"]:
-    apart = colour.bytes_to_lab(answer)[:, 1:] - colour.bytes_to_lab(truth)[:, 1:]
+def _ab_score(answer: Lab, truth: Lab) -> Float[Tensor, "n h w"]:
+    apart = answer[:, 1:] - truth[:, 1:]
     return (1 - apart.square().sum(dim=1).sqrt() / _WIDEST_AB_ERROR).clamp(min=0)
 
 
-def _ab_bins(images: Images) -> Int64[Tensor, "n h w"]:
-    a, b = ((colour.bytes_to_lab(images)[:, 1:] / _GRID).round().long() + _BINS // 2).unbind(dim=1)
+def _ab_bins(lab: Lab) -> Int64[Tensor, "n h w"]:
+    a, b = ((lab[:, 1:] / _GRID).round().long() + _BINS // 2).unbind(dim=1)
     return a * _BINS + b
 
 
@@ -216,18 +234,23 @@ def _ssim(answer: Images, truth: Images) -> Float64[Tensor, "n 3 y x"]:
 
 def _blur(images: Float64[Tensor, "n 3 h w"]) -> Float64[Tensor, "n 3 y x"]:
     """The Gaussian mean at each place where the window lies inside."""
-    offsets = torch.arange(SSIM_WINDOW_PIXELS, device=images.device, dtype=images.dtype) - SSIM_WINDOW_PIXELS // 2
+    down, across = (_windows(side, like=images) for side in images.shape[2:])
+    return down @ images @ across.T
+
+
+def _windows(side: int, *, like: Tensor) -> Float64[Tensor, "places {side}"]:
+    """A row for each place of the window along a side: for small images a product with it is the fastest convolution."""
+    offsets = torch.arange(SSIM_WINDOW_PIXELS, device=like.device, dtype=like.dtype) - SSIM_WINDOW_PIXELS // 2
     window = torch.exp(-0.5 * (offsets / _SSIM_SIGMA_PIXELS) ** 2)
-    window = (window / window.sum()).expand(3, 1, 1, -1)
-    across = functional.conv2d(images, window, groups=3)
-    return functional.conv2d(across, window.transpose(2, 3), groups=3)
+    beyond = side - SSIM_WINDOW_PIXELS
+    return torch.stack([functional.pad(window / window.sum(), (place, beyond - place)) for place in range(beyond + 1)])
 
 
-def _chunks(*sets: Images) -> Iterator[tuple[Images, ...]]:
+def _chunks(*sets: Tensor) -> Iterator[tuple[Tensor, ...]]:
     yield from zip(*(torch.split(images, _CHUNK_IMAGES) for images in sets), strict=True)
 
 
-def _mean(measure: Callable[[Tensor, Tensor], Tensor], answer: Images, truth: Images) -> float:
+def _mean(measure: Callable[[Tensor, Tensor], Tensor], answer: Images | Lab, truth: Images | Lab) -> float:
     """The mean of a map over all images, computed some at a time."""
     total = count = 0.0
     for one, other in _chunks(answer, truth):

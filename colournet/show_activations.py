@@ -11,11 +11,12 @@ from jaxtyping import UInt8
 from colournet import figures
 from colournet.activation_figures import Column, activations_figure
 from colournet.activations import block_outputs
+from colournet.data import read_images
 from colournet.errors import ConfigError
 from colournet.evaluation import colourize
 from colournet.palette import shown
 from colournet.pictures import grey_copy
-from colournet.together import NamedRun, check_same_images, label, open_runs, read_images
+from colournet.together import NamedRun, check_same_images, label, open_runs
 
 
 def show_activations(

@@ -1,4 +1,4 @@
-"""Several runs beside each other: what to call them, whether they are about the same images, and these images."""
+"""Several runs beside each other: what to call them, and whether they are about the same images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-
 from colournet.checkpoints import Model, load_model
 from colournet.config import TrainConfig
-from colournet.data import prepare, read_test_images
 from colournet.errors import ConfigError
 from colournet.runs import RunFolder
 
@@ -67,13 +63,6 @@ def check_same_images(runs: Sequence[NamedRun], *, split: str) -> None:
                     f"{setting} is {wanted[setting]!r} in the one, {found[setting]!r} in the other",
                     hint=f"name runs that were trained with the same {setting}",
                 )
-
-
-def read_images(config: TrainConfig, *, split: str, data_dir: Path | None = None) -> UInt8[np.ndarray, "n 3 h w"]:
-    """The test or the validation images of a run. Raises `DataError` if the data are missing or damaged."""
-    if split == "test":
-        return read_test_images(config, data_dir=data_dir)
-    return prepare(config, data_dir=data_dir).validation_images
 
 
 def _decides_images(config: TrainConfig, split: str) -> Mapping[str, Any]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,12 +18,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import checkpoints, floors, optimization
+from colournet import checkpoints, floors, optimization, tensor_files
 from colournet.batches import Gathered, ImageSet, grey
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
-from colournet.errors import CheckpointError, ConfigError, DivergedError
+from colournet.devices import choose_device, deterministic, threads
+from colournet.errors import CheckpointError, DivergedError
 from colournet.evaluation import score
 from colournet.extended import ExtendedNet
 from colournet.metrics import EpochMetrics
@@ -68,7 +68,7 @@ def train(
     """
     device = choose_device(config.device)
     objective = objective or Objective()
-    with _threads(config.num_threads), _deterministic():
+    with threads(config.num_threads), deterministic():
         run = _Run.start(config, device, data) if resume_from is None else _Run.resume(config, device, resume_from)
         training = ImageSet.on(device, data.train_images, data.train_labels)
         validation = ImageSet.on(device, data.validation_images, data.validation_labels)
@@ -128,19 +128,6 @@ def check_resumable(config: TrainConfig, found: TrainConfig, history: Sequence[E
         raise _diverged(history[-1], config)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; `auto` is a GPU where there is one. Raises `ConfigError` for a GPU that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device = {name!r}, but this machine shows {torch.cuda.device_count()} GPUs",
-            hint="use device = 'cpu' or 'auto'",
-        )
-    return device
-
-
 @dataclass
 class _Run:
     """What changes while training goes on, and what a checkpoint must therefore hold."""
@@ -172,7 +159,7 @@ class _Run:
         checkpoint = checkpoints.load_checkpoint(path)
         check_resumable(config, checkpoint.config, checkpoint.history, source=path)
         run = cls._build(config, device)
-        checkpoints.load_weights(run.network, checkpoint.weights, source=path)
+        tensor_files.load_weights(run.network, checkpoint.weights, source=path)
         _load_optimizer(run.optimizer, checkpoint.optimizer, source=path)
         _load_generator(run.generator, checkpoint.generator, source=path)
         run.history = list(checkpoint.history)
@@ -249,20 +236,3 @@ def _diverged(metrics: EpochMetrics, config: TrainConfig) -> DivergedError:
         f"training diverged in epoch {metrics.epoch}: train loss {metrics.train_loss}, validation loss {metrics.val_loss}",
         hint=f"a learning_rate below {config.learning_rate:g} may hold",
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Keep cuDNN to algorithms that give the same bits each time; the CPU's always do."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        yield

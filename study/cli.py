@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from colournet import entrypoint
+from study.options import limit_options, resource_options
 
 _RESULTS = click.option(
     "--results",
@@ -26,18 +26,6 @@ _DATA_DIR = click.option(
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _resource_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where trials run and what each takes."""
-    for option in (
-        click.option("--address", help="A running Ray cluster, `auto` or HOST:PORT.  [default: a local Ray]"),
-        click.option("--cpus", type=click.IntRange(min=1), help="CPUs of the local Ray.  [default: all]"),
-        click.option("--cpus-per-trial", type=click.FloatRange(min=0), default=1.0, show_default=True),
-        click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,36 +50,38 @@ def check(space: Path, results: Path) -> None:
 @click.argument("space", type=click.Path(path_type=Path))
 @click.option("--name", help="Name of the study.  [default: the space's]")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials.  [default: the space's]")
-@_resource_options
+@resource_options
+@limit_options
 @_DATA_DIR
 @_RESULTS
-def launch(
-    space: Path, name: str | None, trials: int | None, data_dir: Path | None, results: Path, **where: Any
-) -> None:
+def launch(space: Path, results: Path, limits: dict[str, Any], **wanted: Any) -> None:
     """Run a study on a local Ray, or on a cluster with --address."""
-    from study.launch.cluster import Resources
     from study.launch.session import launch as launch_study
+    from study.limits import Limits
     from study.space import Space
 
-    resources = Resources(**where)
-    folder = launch_study(Space.load(space), results, name=name, trials=trials, data_dir=data_dir, resources=resources)
-    _print_study(folder)
+    _print_study(launch_study(Space.load(space), results, limits=Limits().replace(**limits), **wanted))
 
 
 @cli.command()
 @click.argument("name")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials, all in all.  [default: as launched]")
-@_resource_options
+@click.option(
+    "--space", type=click.Path(path_type=Path), help="A wider search space to go on with.  [default: the study's]"
+)
+@click.option("--accept-space-change", is_flag=True, help="Go on with a search space that only widens the study's.")
+@resource_options
+@limit_options
 @_DATA_DIR
 @_RESULTS
-def resume(name: str, trials: int | None, data_dir: Path | None, results: Path, **where: Any) -> None:
-    """Finish a study that stopped for any reason, or extend it to --trials in all."""
-    from study.launch.cluster import Resources
+def resume(name: str, space: Path | None, results: Path, **wanted: Any) -> None:
+    """Finish a study that stopped for any reason, or extend it to --trials in all, or by what a budget pays for."""
     from study.launch.session import resume as resume_study
+    from study.space import Space
     from study.store import StudyFolder
 
-    resources = Resources(**where)
-    _print_study(resume_study(StudyFolder.open(results, name), trials=trials, data_dir=data_dir, resources=resources))
+    folder = StudyFolder.open(results, name)
+    _print_study(resume_study(folder, space=Space.load(space) if space else None, **wanted))
 
 
 @cli.command(name="list")
@@ -164,6 +154,20 @@ def reproduce(name: str, trial: int | None, tolerance: float, data_dir: Path | N
     click.echo(verdict.text)
     if not verdict.is_reproduced:
         raise NotReproducedError(f"{name}: trial {verdict.trial} was not reproduced", hint=verdict.hint)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without loss, while no driver is at work.")
+@_JSON
+@_RESULTS
+def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
+    """Check a study's folder: its record, its files, and whether they agree."""
+    from study.doctor import diagnose, mend
+
+    diagnosis = mend(results, name) if repair else diagnose(results, name)
+    click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
+    diagnosis.check()
 
 
 def _print(text: str) -> None:

@@ -17,8 +17,16 @@ class RecordError(StudyError):
     """A results folder or its record is missing, damaged, or of another format."""
 
 
+class FormatError(RecordError):
+    """A results folder was written by another version of this program, in a format that this one does not read."""
+
+
 class LockedError(StudyError):
     """Another driver is writing this study."""
+
+
+class DiskError(StudyError):
+    """A study's folder cannot be written: the disk is full, broken, or not ours."""
 
 
 class LaunchError(StudyError):
@@ -39,5 +47,11 @@ class TerminatedStudyError(StudyError):
 
 class NotReproducedError(StudyError):
     """A configuration, trained again, gave other numbers than the record."""
+
+    exit_code = 3
+
+
+class DamagedStudyError(StudyError):
+    """A study's folder is not as its record says, or its record is not whole."""
 
     exit_code = 3

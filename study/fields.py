@@ -10,6 +10,8 @@ from typing import Any
 
 from study.errors import RecordError
 
+_MOST = sys.float_info.max
+
 
 def _is_text(value: Any) -> bool:
     return type(value) is str
@@ -20,7 +22,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_score(value: Any) -> bool:
-    return value is None or (type(value) in (float, int) and abs(value) <= sys.float_info.max)
+    return value is None or (type(value) in (float, int) and -_MOST <= value <= _MOST)
 
 
 def _is_time(value: Any) -> bool:
@@ -28,6 +30,14 @@ def _is_time(value: Any) -> bool:
         return datetime.fromisoformat(value).tzinfo is not None
     except (TypeError, ValueError):
         return False
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _is_limits(value: Any) -> bool:
+    return type(value) is dict and all(map(_is_score, value.values()))
 
 
 def _is_params(value: Any) -> bool:
@@ -42,8 +52,23 @@ _Field = tuple[Callable[[Any], bool], str]  # whether a value may stand there, a
 _TEXT: _Field = (_is_text, "text")
 _COUNT: _Field = (_is_count, "a whole number from 0")
 _SCORE: _Field = (_is_score, "a finite number or null")
+_FLAG: _Field = (_is_flag, "true or false")
 _TIME: _Field = (_is_time, "a time with its zone, ISO 8601")
 _PARAMS: _Field = (_is_params, "a table of settings")
+
+
+def _one_of(*words: str) -> _Field:
+    return lambda value: type(value) is str and value in words, "one of " + ", ".join(words)
+
+
+FAILURES = ("diverged", "error", "lost", "out_of_memory", "timed_out")
+"""Why a trial failed: see docs/results-format.md for each reason's policy."""
+
+INTERRUPTIONS = ("stopped", "lost", "out_of_memory", "disk_full")
+"""Why an attempt ended before its trial did, which goes on in another."""
+
+ENDINGS = ("finished", "budget", "interrupted", "terminated", "failed")
+"""Why a driver ended."""
 
 _ASKED = {"params": _PARAMS, "seed": _COUNT}
 _STARTED = {
@@ -56,6 +81,12 @@ _EPOCH = {
 }
 _ENDED_WELL = {"attempt": _COUNT, "value": _SCORE, "epoch": _COUNT}
 _SESSION = {"trials": _COUNT, "host": _TEXT, "pid": _COUNT, "workers": _COUNT}
+_MAY_HAVE_SESSION: Mapping[str, _Field] = {
+    "space": _TEXT,
+    "limits": (_is_limits, "a table of numbers or null"),
+    "time_budget_seconds": _SCORE,
+    "epoch_budget": _COUNT,
+}
 
 TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "asked": _ASKED,
@@ -63,19 +94,31 @@ TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "epoch": _EPOCH,
     "completed": {**_ENDED_WELL, "checkpoint": _TEXT},
     "pruned": _ENDED_WELL,
-    "failed": {"attempt": _COUNT, "reason": _TEXT, "message": _TEXT},
+    "failed": {"attempt": _COUNT, "reason": _one_of(*FAILURES), "message": _TEXT},
     "interrupted": {"attempt": _COUNT},
+    "discarded": {"checkpoint": _TEXT, "bytes": _COUNT},
 }
 STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "launched": _SESSION,
     "resumed": _SESSION,
-    "ended": {"reason": _TEXT},
+    "ended": {"reason": _one_of(*ENDINGS)},
     "note": {"text": _TEXT},
 }
+MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
+    "asked": {"enqueued": _COUNT},
+    "epoch": {"filled_in": _FLAG},
+    "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},
+    "launched": _MAY_HAVE_SESSION,
+    "resumed": _MAY_HAVE_SESSION,
+    "ended": {"message": _TEXT},
+}
+"""What an event has only where it applies, or has had only since a later version of this format."""
 _FIELDS: Mapping[str, Mapping[str, _Field]] = {
     **{kind: {"time": _TIME, "trial": _COUNT, **fields} for kind, fields in TRIAL_FIELDS.items()},
     **{kind: {"time": _TIME, **fields} for kind, fields in STUDY_FIELDS.items()},
 }
+_NOTHING = object()
+"""Stands for a field that is not there; no check lets it pass."""
 
 
 def check_fields(event: Mapping[str, Any]) -> None:
@@ -85,9 +128,20 @@ def check_fields(event: Mapping[str, Any]) -> None:
     if fields is None:
         hint = "a newer version of this program may have written it"
         raise RecordError(f"unknown event {reprlib.repr(kind)}", hint=hint)
+    for name, (is_right, words) in fields.items():
+        if not is_right(event.get(name, _NOTHING)):
+            _check_missing(event, fields)
+            raise _wrong(event, name, words)
+    for name, (is_right, words) in MAY_HAVE.get(str(kind), {}).items():
+        if name in event and not is_right(event[name]):
+            raise _wrong(event, name, words)
+
+
+def _check_missing(event: Mapping[str, Any], fields: Mapping[str, _Field]) -> None:
     missing = [name for name in fields if name not in event]
     if missing:
-        raise RecordError(f"event {kind!r} lacks {', '.join(missing)}")
-    for name, (is_right, words) in fields.items():
-        if not is_right(event[name]):
-            raise RecordError(f"event {kind!r}: {name} must be {words}, got {reprlib.repr(event[name])}")
+        raise RecordError(f"event {event['event']!r} lacks {', '.join(missing)}")
+
+
+def _wrong(event: Mapping[str, Any], name: str, words: str) -> RecordError:
+    return RecordError(f"event {event['event']!r}: {name} must be {words}, got {reprlib.repr(event[name])}")

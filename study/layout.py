@@ -55,6 +55,10 @@ class TrialLayout:
         """What the next attempt goes on from."""
         return self.attempt(attempt) / LAST_CHECKPOINT
 
+    def stacks(self, attempt: int) -> Path:
+        """Where each thread of an attempt was when it hung past its time limit; empty or missing where it did not."""
+        return self.root / f"stacks-{attempt}.txt"
+
     def attempts(self) -> list[int]:
         """The numbers of the attempts that have a folder, in order."""
         found = (re.fullmatch(r"attempt-(\d+)", path.name) for path in self.root.glob("attempt-*"))
@@ -101,13 +105,21 @@ class StudyLayout:
 
     @property
     def space(self) -> Path:
-        """The search space, byte for byte."""
+        """The search space in force, byte for byte."""
         return self.root / "space.toml"
+
+    def replaced_space(self, number: int) -> Path:
+        """What `study doctor --repair` found in the place of the search space, from 1."""
+        return self.root / f"space.toml.replaced-{number}"
 
     @property
     def events(self) -> Path:
         """The record: one event a line, append-only."""
         return self.root / "events.jsonl"
+
+    def torn(self, number: int) -> Path:
+        """What `study doctor --repair` cut off the record, from 1: the bytes of a line that a crash left unfinished."""
+        return self.root / f"events.jsonl.torn-{number}"
 
     @property
     def lock(self) -> Path:
@@ -139,6 +151,11 @@ class StudyLayout:
         """Folder of the standalone runs that `study reproduce` trains."""
         return self.root / "reproductions"
 
+    @property
+    def trials(self) -> Path:
+        """Folder of the trials' folders."""
+        return self.root / "trials"
+
     def trial(self, number: int) -> TrialLayout:
         """The files of trial `number`."""
-        return TrialLayout(self.root / "trials" / f"{number:04d}")
+        return TrialLayout(self.trials / f"{number:04d}")

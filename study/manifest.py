@@ -12,7 +12,7 @@ from typing import Any
 from colournet.errors import ConfigError, UserError
 from colournet.objective import Objective
 from colournet.palette_name import SQUARED_ERRORS, PaletteName
-from study.errors import RecordError
+from study.errors import FormatError, RecordError
 
 FORMAT = 1
 
@@ -41,7 +41,7 @@ _GREY_TABLE = ("cross_entropy", "accuracy", "mse")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a `study.json`. Raises `RecordError` if it is missing, damaged, or of another format."""
+    """Read a `study.json`. Raises `RecordError` if it is missing or damaged, `FormatError` if it is of another format."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -50,7 +50,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise RecordError(f"{path}: cannot be read: {error}", hint="restore it from a copy") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
-        raise RecordError(
+        raise FormatError(
             f"{path}: has format {reprlib.repr(found)}, this program reads format {FORMAT}",
             hint="install the version that wrote it",
         )

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from colournet.config import check_name, check_value
@@ -21,6 +22,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind: req
     "float": (("low", "high"), ("step", "log")),
 }
 _MOST_STEPS = 1_000_000_000
+_ROUNDING = 1e-8
+"""How far from a step of a `float` a value may be, in steps, as Optuna has it."""
 _NOT_SEARCHED: Mapping[str, str] = {
     "seed": "each trial has a seed of its own already",
     "device": "it changes how fast, not what is learned",
@@ -70,9 +73,27 @@ class Parameter:
 
     def __contains__(self, value: Value) -> bool:
         """Whether the parameter takes a value."""
-        if self.kind == "float":
-            return bool(self.low <= value <= self.high)
-        return value in (self._grid if self.kind == "int" else self.choices)
+        if self.kind != "float":
+            return value in (self._grid if self.kind == "int" else self.choices)
+        if not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        nearest = self.low + round((value - self.low) / self.step) * self.step
+        return math.isclose(value, nearest, rel_tol=1e-12, abs_tol=_ROUNDING * self.step)
+
+    def read(self, value: Any) -> Value:
+        """A value as the parameter has it, type and all. Raises `SpaceError` or `ConfigError` if it is none of its values."""
+        meant = check_value(self.name, value)
+        if self.kind == "choice":
+            for choice in self.choices:
+                if check_value(self.name, choice) == meant:
+                    return choice
+            hint = did_you_mean(str(value), [str(choice) for choice in self.choices])
+            raise SpaceError(f"{self.name} is never {value!r}", hint=hint)
+        if value not in self:
+            raise SpaceError(f"{self.name} is never {value!r}, it goes from {self.describe()}")
+        return int(value) if self.kind == "int" else float(value)
 
     @property
     def values(self) -> list[Value]:
@@ -80,6 +101,16 @@ class Parameter:
         if self.kind == "int":
             return list(self._grid)
         return list(self.choices)
+
+    @property
+    def highest(self) -> float:
+        """The largest value of a range: `high`, or the last step below it."""
+        if self.kind == "int":
+            return self._grid[-1]
+        if self.step is None:
+            return self.high
+        low, high, step = (Fraction(str(number)) for number in (self.low, self.high, self.step))
+        return float(low + (high - low) // step * step)
 
     @property
     def _grid(self) -> range:

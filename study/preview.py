@@ -6,8 +6,9 @@ import random
 from pathlib import Path
 
 from study.cost import estimate
+from study.known_points import left_open
 from study.space import Space
-from study.text import duration, format_value, table
+from study.text import describe_params, duration, format_value, table
 
 
 def preview(space: Space, results: Path) -> str:
@@ -28,6 +29,7 @@ def preview(space: Space, results: Path) -> str:
         "",
         _dimensions(space),
         "",
+        *_known_points(space),
         "one configuration at random:",
         *(f"  {name} = {format_value(value)}" for name, value in space.sample(random.Random()).items()),
         "",
@@ -41,6 +43,17 @@ def _dimensions(space: Space) -> str:
         [name, parameter.kind, parameter.describe(), _when(parameter.when)] for name, parameter in space.search.items()
     ]
     return table(["dimension", "kind", "values", "only when"], rows)
+
+
+def _known_points(space: Space) -> list[str]:
+    """A paragraph of the points that are asked for first; nothing where there are none."""
+    if not space.enqueue:
+        return []
+    lines = []
+    for point in space.enqueue:
+        drawn = ", ".join(left_open(point, space.search))
+        lines.append(f"  {describe_params(point)}" + (f"; the sampler draws {drawn}" if drawn else ""))
+    return ["known points, asked first:", *lines, ""]
 
 
 def _when(condition: object) -> str:

@@ -1,66 +1,36 @@
 """The record: its events, and the state that they add up to. Standard library only.
 
 A trial is *asked*, *started* (once per attempt), has *epochs*, and ends once as *completed*, *pruned* or *failed*. An
-*interrupted* trial has not ended: it is started again, as a new attempt, when the study is resumed. `StudyRecord.apply`
-enforces this for the writer and folds the same events for every reader.
+*interrupted* trial has not ended: it is started again, as a new attempt, at once or when the study is resumed.
+`StudyRecord.apply` enforces this for the writer and folds the same events for every reader; docs/results-format.md has it
+in prose.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from study.errors import RecordError
 from study.fields import STUDY_FIELDS, check_fields
+from study.trials import ENDED, STATES, Event, TrialRecord
 
-Event = Mapping[str, Any]
+__all__ = [
+    "ENDED",
+    "STATES",
+    "Event",
+    "StudyRecord",
+    "TrialRecord",
+    "best_first",
+    "has_diverged",
+    "parse",
+    "serialize",
+]
 
-STATES = ("completed", "pruned", "failed", "interrupted", "running")
-ENDED = ("completed", "pruned", "failed")
-
+_JSON = json.JSONDecoder()
 _DAMAGED = "the file was changed or damaged after it was written; restore it from a copy"
-
-
-@dataclass
-class TrialRecord:
-    """One trial, as the events so far tell it."""
-
-    number: int
-    params: dict[str, Any]
-    seed: int
-    asked: str
-    """When it was asked, UTC, ISO 8601; so are `started` and `ended`."""
-    state: str = "running"
-    """One of `STATES`; a trial that was asked and not yet started counts as running."""
-    attempt: int = 0
-    """Number of the latest attempt, 0 before the first."""
-    started: str | None = None
-    ended: str | None = None
-    host: str | None = None
-    device: str | None = None
-    parameters: int | None = None
-    """Number of trained weights of its network."""
-    epochs: dict[int, Event] = field(default_factory=dict)
-    """The `epoch` event of each epoch; where attempts repeat one, the later attempt's."""
-    value: float | None = None
-    """The objective at the best epoch; None for a failed trial or one that is still under way."""
-    best_epoch: int | None = None
-    checkpoint: str | None = None
-    """The best epoch's model, relative to the study's folder."""
-    reason: str | None = None
-    message: str | None = None
-
-    @property
-    def last_epoch(self) -> int:
-        """How many epochs are recorded, 0 for none."""
-        return max(self.epochs, default=0)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds spent in the epochs that count."""
-        return sum(event["seconds"] or 0.0 for event in self.epochs.values())
 
 
 @dataclass
@@ -74,6 +44,14 @@ class StudyRecord:
     """Why the latest driver ended (`finished`, `interrupted`, `terminated`, `failed`), None while it has not."""
     sessions: int = 0
     """How many drivers have written this record."""
+    message: str | None = None
+    """What there was to say of that end."""
+    spaces: list[str] = field(default_factory=list)
+    """The TOML of the search spaces that sessions began with, where it was new; the last one is in force."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """The limits of the latest session, as `study.limits.Limits` reads them."""
+    session: Event | None = None
+    """The `launched` or `resumed` event of the latest session."""
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
@@ -97,25 +75,33 @@ class StudyRecord:
                 raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint or _DAMAGED) from error
         return record
 
-    def apply(self, event: Event) -> None:
-        """Fold one more event. Raises `RecordError`, and changes nothing, if it may not come now."""
+    def check(self, event: Event) -> None:
+        """Raise `RecordError` if an event may not come now."""
         check_fields(event)
         kind = event["event"]
         if kind in STUDY_FIELDS:
-            self._apply_to_study(kind, event)
             return
         number = event["trial"]
         if kind == "asked":
-            if number != len(self.trials):
-                raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
-            self.trials[number] = TrialRecord(number, dict(event["params"]), event["seed"], event["time"])
+            self._check_asked(event)
             return
         trial = self.trials.get(number)
         if trial is None:
             raise RecordError(f"trial {number} is {kind!r} but was never asked")
-        if trial.state in ENDED:
-            raise RecordError(f"trial {number} is {kind!r} after it was {trial.state}")
-        _TRANSITIONS[kind](trial, event)
+        trial.check(event)
+
+    def apply(self, event: Event) -> None:
+        """Fold one more event. Raises `RecordError`, and changes nothing, if it may not come now."""
+        self.check(event)
+        kind = event["event"]
+        if kind in STUDY_FIELDS:
+            self._apply_to_study(kind, event)
+        elif kind == "asked":
+            self.trials[event["trial"]] = TrialRecord.begin(event)
+            # a session with a budget asks for as many as that pays for
+            self.target = max(self.target, len(self.trials))
+        else:
+            self.trials[event["trial"]].apply(event)
 
     def trial(self, number: int) -> TrialRecord:
         """The trial called `number`. Raises `RecordError` if there is none."""
@@ -133,16 +119,37 @@ class StudyRecord:
         return {state: self.count(state) for state in STATES}
 
     @property
+    def trained(self) -> int:
+        """Epochs that were trained in all, repeated ones included."""
+        return sum(trial.trained for trial in self.trials.values())
+
+    @property
     def unfinished(self) -> list[TrialRecord]:
         """The trials that have not ended, in order of their numbers."""
         return [trial for trial in self.trials.values() if trial.state not in ENDED]
 
+    @property
+    def next_enqueued(self) -> int:
+        """Which of the space's known points is asked next; each is asked once, ever."""
+        return 1 + max((trial.enqueued for trial in self.trials.values() if trial.enqueued is not None), default=-1)
+
+    def _check_asked(self, event: Event) -> None:
+        number, point = event["trial"], event.get("enqueued")
+        if number != len(self.trials):
+            raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
+        if point is not None and point != self.next_enqueued:
+            raise RecordError(f"trial {number} is known point {point} where {self.next_enqueued} is next")
+
     def _apply_to_study(self, kind: str, event: Event) -> None:
         if kind in ("launched", "resumed"):
-            self.target, self.ended, self.sessions = event["trials"], None, self.sessions + 1
+            self.target, self.ended, self.message = event["trials"], None, None
+            self.session, self.sessions = event, self.sessions + 1
+            self.limits = dict(event.get("limits", self.limits))
+            if "space" in event:
+                self.spaces.append(event["space"])
             self._interrupt_orphans()
         elif kind == "ended":
-            self.ended = event["reason"]
+            self.ended, self.message = event["reason"], event.get("message")
         else:
             self.notes.append(event["text"])
 
@@ -155,7 +162,7 @@ class StudyRecord:
 def parse(line: bytes) -> Event:
     """Read one line. Raises `RecordError` if it is not a JSON object."""
     try:
-        event = json.loads(line)
+        event = _JSON.decode(line.decode())
     except ValueError as error:
         raise RecordError(f"not JSON: {line[:60]!r}") from error
     except RecursionError as error:
@@ -180,52 +187,3 @@ def best_first(trials: Iterable[TrialRecord], *, goal: str) -> Iterator[TrialRec
     completed = [trial for trial in trials if trial.state == "completed" and trial.value is not None]
     sign = 1 if goal == "minimize" else -1
     yield from sorted(completed, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
-
-
-def _start(trial: TrialRecord, event: Event) -> None:
-    if event["attempt"] <= trial.attempt:
-        raise RecordError(f"trial {trial.number} starts attempt {event['attempt']} after attempt {trial.attempt}")
-    trial.state, trial.attempt = "running", event["attempt"]
-    trial.started = trial.started or event["time"]
-    trial.host, trial.device, trial.parameters = event["host"], event["device"], event["parameters"]
-
-
-def _add_epoch(trial: TrialRecord, event: Event) -> None:
-    if trial.attempt == 0:
-        raise RecordError(f"trial {trial.number} has an epoch before it was started")
-    known = trial.epochs.get(event["epoch"])
-    if known is None or event["attempt"] >= known["attempt"]:
-        trial.epochs[event["epoch"]] = event
-
-
-def _complete(trial: TrialRecord, event: Event) -> None:
-    if event["epoch"] not in trial.epochs:
-        raise RecordError(f"trial {trial.number} is completed by epoch {event['epoch']}, which is not recorded")
-    trial.state, trial.ended, trial.checkpoint = "completed", event["time"], event["checkpoint"]
-    trial.value, trial.best_epoch = event["value"], event["epoch"]
-
-
-def _prune(trial: TrialRecord, event: Event) -> None:
-    if event["epoch"] not in trial.epochs:
-        raise RecordError(f"trial {trial.number} is pruned at epoch {event['epoch']}, which is not recorded")
-    trial.state, trial.ended = "pruned", event["time"]
-    trial.value, trial.best_epoch = event["value"], event["epoch"]
-
-
-def _fail(trial: TrialRecord, event: Event) -> None:
-    trial.state, trial.ended = "failed", event["time"]
-    trial.reason, trial.message = event["reason"], event["message"]
-
-
-def _interrupt(trial: TrialRecord, _: Event) -> None:
-    trial.state = "interrupted"
-
-
-_TRANSITIONS = {
-    "started": _start,
-    "epoch": _add_epoch,
-    "completed": _complete,
-    "pruned": _prune,
-    "failed": _fail,
-    "interrupted": _interrupt,
-}

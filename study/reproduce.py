@@ -12,11 +12,11 @@ from typing import Any, Literal
 from colournet import files
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
+from colournet.devices import choose_device
 from colournet.metrics import EpochMetrics
 from colournet.palette_name import PaletteName
 from colournet.progress import epoch_progress
 from colournet.runs import RunFolder, train_run
-from colournet.training import choose_device
 from study import provenance
 from study.errors import StudyError
 from study.records import Event, TrialRecord

@@ -4,54 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import random
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from colournet.config import TrainConfig, check_name, check_value
-from colournet.errors import UserError, did_you_mean
-from colournet.objective import GOALS, Objective
+from colournet.config import TrainConfig
+from colournet.errors import UserError
+from colournet.objective import Objective
 from colournet.palette_name import PaletteName
 from study import layout
 from study.errors import SpaceError
-from study.parameters import Parameter, Value, check_conditions, in_order
+from study.known_points import Point, parse_points
+from study.parameters import Parameter, Value
+from study.space_tables import (
+    PRUNERS,
+    SAMPLERS,
+    Choice,
+    parse_choice,
+    parse_fixed,
+    parse_objective,
+    parse_search,
+    parse_text,
+    parse_whole_number,
+    read_toml,
+)
 
-_KEYS = ("name", "question", "objective", "trials", "seed", "sampler", "pruner", "fixed", "search")
-
-SAMPLERS: Mapping[str, Mapping[str, Any]] = {
-    "tpe": {"startup_trials": 10},
-    "random": {},
-}
-"""The samplers, with their options and what these are by default."""
-
-PRUNERS: Mapping[str, Mapping[str, Any]] = {
-    "successive_halving": {"min_epochs": 1, "reduction_factor": 3},
-    "hyperband": {"min_epochs": 1, "reduction_factor": 3},
-    "median": {"startup_trials": 5, "warmup_epochs": 1},
-    "percentile": {"percentile": 50.0, "startup_trials": 5, "warmup_epochs": 1},
-    "none": {},
-}
-"""The pruners, likewise."""
-
-_OPTION_RANGES: Mapping[str, tuple[float, float]] = {
-    "startup_trials": (0, 1_000_000),
-    "min_epochs": (1, 100_000),
-    "reduction_factor": (2, 100),
-    "warmup_epochs": (0, 100_000),
-    "percentile": (0, 100),
-}
 _SAMPLED_CHECKS = 200
 _MOST_PALETTES = 16
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A sampler or pruner: its kind, and every option that the kind has."""
-
-    kind: str
-    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +38,8 @@ class Space:
     """What a study searches, and how."""
 
     name: str
+    is_named: bool
+    """Whether the TOML says the name; else it is the file's."""
     question: str | None
     objective: Objective
     trials: int
@@ -68,6 +49,8 @@ class Space:
     fixed: Mapping[str, Value]
     search: Mapping[str, Parameter]
     """In an order in which every parameter comes after those that its condition names."""
+    enqueue: tuple[Point, ...]
+    """Known points, which are asked for before the sampler decides; what one leaves open the sampler draws."""
     text: str
     """The TOML, byte for byte."""
 
@@ -89,26 +72,22 @@ class Space:
     @classmethod
     def parse(cls, text: str, *, default_name: str = "study") -> Space:
         """Read a search space from TOML text. Raises `SpaceError` or `ConfigError` for anything that is wrong with it."""
-        try:
-            table = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # not TOML, a number too long, nested too deep
-            raise SpaceError(f"not valid TOML: {error}") from error
-        _check_integers(table)
-        for key in table:
-            if key not in _KEYS:
-                raise SpaceError(f"unknown key {key!r}", hint=did_you_mean(key, _KEYS))
-        fixed = _parse_fixed(_table(table, "fixed"))
-        search = _parse_search(_table(table, "search"), fixed)
+        table = read_toml(text)
+        fixed = parse_fixed(table)
+        search = parse_search(table, fixed)
+        own_name = parse_text(table, "name")
         space = cls(
-            name=layout.check_name(_text(table, "name") or default_name),
-            question=_text(table, "question"),
-            objective=_parse_objective(_table(table, "objective")),
-            trials=_whole_number("trials", table.get("trials", 20), low=1),
-            seed=_whole_number("seed", table.get("seed", 0), low=0),
-            sampler=_parse_choice("sampler", _table(table, "sampler"), SAMPLERS, default="tpe"),
-            pruner=_parse_choice("pruner", _table(table, "pruner"), PRUNERS, default="successive_halving"),
+            name=layout.check_name(own_name or default_name),
+            is_named=bool(own_name),
+            question=parse_text(table, "question"),
+            objective=parse_objective(table),
+            trials=parse_whole_number(table, "trials", default=20, low=1),
+            seed=parse_whole_number(table, "seed", default=0, low=0),
+            sampler=parse_choice(table, "sampler", SAMPLERS, default="tpe"),
+            pruner=parse_choice(table, "pruner", PRUNERS, default="successive_halving"),
             fixed=fixed,
             search=search,
+            enqueue=parse_points(table.get("enqueue", []), search, fixed),
             text=text,
         )
         space._check_comparable()
@@ -133,12 +112,13 @@ class Space:
         """The configuration of a trial. Raises `ConfigError` for a combination that means nothing."""
         return TrainConfig.from_mapping({**self.fixed, **params, "seed": seed})
 
-    def sample(self, generator: random.Random) -> dict[str, Value]:
-        """Draw parameters at random, as the conditions allow."""
+    def sample(self, generator: random.Random, *, known: Point | None = None) -> dict[str, Value]:
+        """Draw parameters at random, as the conditions allow; those of a known point are as they are there."""
+        known = known or {}
         params: dict[str, Value] = {}
         for name, parameter in self.search.items():
             if parameter.is_active(params):
-                params[name] = parameter.sample(generator)
+                params[name] = known[name] if name in known else parameter.sample(generator)
         return params
 
     def taken(self, name: str) -> list[Value]:
@@ -182,13 +162,20 @@ class Space:
 
     def _check_combinations(self) -> None:
         """Try configurations at random, so that one that means nothing is told now and not by a failed trial."""
+        self._try({}, "some configurations mean nothing")
+        for number, point in enumerate(self.enqueue, start=1):
+            self._try(point, f"[[enqueue]] {number} means nothing")
+
+    def _try(self, known: Point, complaint: str) -> None:
         generator = random.Random(0)
         for _ in range(_SAMPLED_CHECKS):
-            params = self.sample(generator)
+            params = self.sample(generator, known=known)
             try:
                 self.config(params)
             except UserError as error:
-                raise SpaceError(f"some configurations mean nothing: {error.message}", hint=error.hint) from error
+                raise SpaceError(f"{complaint}: {error.message}", hint=error.hint) from error
+            if params == known:  # nothing was left open
+                return
 
     def _check_pruner(self) -> None:
         """A pruner that waits for longer than any trial lasts would never prune one."""
@@ -198,102 +185,3 @@ class Space:
                 f"pruner: min_epochs = {waits} lets every trial run to its end, none has more than {most} epochs",
                 hint='lower min_epochs, raise epochs, or write pruner = { kind = "none" }',
             )
-
-
-def _parse_fixed(table: Mapping[str, Any]) -> dict[str, Value]:
-    for name, value in table.items():
-        with _Under("[fixed]"):
-            check_name(name)
-            check_value(name, value)
-    return dict(table)
-
-
-def _parse_search(table: Mapping[str, Any], fixed: Mapping[str, Value]) -> dict[str, Parameter]:
-    parameters: dict[str, Parameter] = {}
-    for name, entry in table.items():
-        with _Under("[search]"):
-            check_name(name)
-        with _Under(f"[search.{name}]"):
-            parameters[name] = Parameter.parse(name, entry)
-            if name in fixed:
-                raise SpaceError(f"{name!r} is under [fixed] too", hint="leave it in one of them")
-    if not parameters:
-        raise SpaceError("nothing to search: there is no [search.NAME] table", hint="see search_spaces/quick.toml")
-    check_conditions(parameters, fixed)
-    return in_order(parameters)
-
-
-def _parse_objective(table: Mapping[str, Any]) -> Objective:
-    for key in table:
-        if key not in ("metric", "goal"):
-            raise SpaceError(f"objective: unknown key {key!r}", hint=did_you_mean(key, ("metric", "goal")))
-    metric = str(table.get("metric", "val_loss"))
-    return Objective(metric, str(table.get("goal", GOALS.get(metric, "minimize"))))
-
-
-def _parse_choice(
-    key: str, table: Mapping[str, Any], kinds: Mapping[str, Mapping[str, Any]], *, default: str
-) -> Choice:
-    given = dict(table)
-    kind = given.pop("kind", default)
-    if not isinstance(kind, str) or kind not in kinds:
-        raise SpaceError(f"{key}: there is no kind {kind!r}", hint=did_you_mean(str(kind), kinds))
-    options = dict(kinds[kind])
-    for option, value in given.items():
-        if option not in options:
-            hint = did_you_mean(option, options) or f"{kind!r} has no options"
-            raise SpaceError(f"{key}: {kind!r} has no option {option!r}", hint=hint)
-        low, high = _OPTION_RANGES[option]
-        wanted = int | float if isinstance(options[option], float) else int
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            raise SpaceError(f"{key}: {option} must be a number from {low:g} to {high:g}, got {value!r}")
-        options[option] = value
-    return Choice(kind, options)
-
-
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if not isinstance(value, dict):
-        raise SpaceError(f"{key} must be a table, got {value!r}")
-    return value
-
-
-def _text(table: Mapping[str, Any], key: str) -> str | None:
-    value = table.get(key)
-    if value is not None and not isinstance(value, str):
-        raise SpaceError(f"{key} must be text, got {value!r}", hint=f'write {key} = "{value}"')
-    return value
-
-
-def _check_integers(value: Any) -> None:
-    """Refuse integers beyond those that TOML promises; a float, and the record, could not hold them."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _check_integers(item)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise SpaceError(f"an integer of {value.bit_length()} bits is too large", hint="63 bits are the most")
-
-
-def _whole_number(key: str, value: Any, *, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise SpaceError(f"{key} must be a whole number of at least {low}, got {value!r}")
-    return value
-
-
-class _Under:
-    """Say of an error raised within under which table it arose."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            message = error.message
-            if message.startswith("unknown setting"):
-                raise SpaceError(f"{message} under {self.where}", hint=error.hint) from error
-            raise SpaceError(f"{self.where} {message}", hint=error.hint) from error

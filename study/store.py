@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from colournet import files
 from colournet.errors import UserError, did_you_mean
 from colournet.objective import Objective
 from colournet.palette_name import SQUARED_ERRORS, PaletteName
 from study import lock
-from study.errors import RecordError, StudyError
+from study.errors import DiskError, LockedError, RecordError, StudyError
 from study.layout import StudyLayout, check_name
 from study.manifest import FORMAT, read_manifest
-from study.records import Event, StudyRecord, TrialRecord, best_first, serialize
+from study.owner import Owner
+from study.records import StudyRecord, TrialRecord, best_first
 from study.space import Space
+from study.writer import RecordWriter, now, opened
+
+__all__ = ["RecordWriter", "StudyFolder", "study_folders"]
 
 _RESTORE = "restore it from a copy"
 _FLOOR_KEYS = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}
@@ -39,18 +42,15 @@ class StudyFolder:
         """Make the folder of a new study: all of it or nothing. Raises `StudyError` if the name is taken."""
         cls.check_free(results, name)
         root = results / name
-        scratch = StudyLayout(Path(tempfile.mkdtemp(prefix=f".{name}-", dir=results)))
+        whole = {"format": FORMAT, "name": name, "created": now(), **manifest}
         try:
-            scratch.root.chmod(0o755)
-            scratch.space.write_bytes(space_text.encode())
-            scratch.events.touch()
-            whole = {"format": FORMAT, "name": name, "created": now(), **manifest}
-            scratch.manifest.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-            scratch.root.rename(root)
+            with _scratch_folder(results, name) as scratch:
+                files.write_text(scratch.space, space_text)
+                files.write_text(scratch.manifest, json.dumps(whole, indent=2) + "\n")
+                scratch.events.touch()
+                scratch.root.rename(root)
         except OSError as error:
-            raise (_taken(root) if root.exists() else StudyError(f"{root}: {error.strerror}")) from error
-        finally:
-            shutil.rmtree(scratch.root, ignore_errors=True)
+            raise (_taken(root) if root.exists() else _unwritable(root, error)) from error
         return cls(root)
 
     @staticmethod
@@ -67,9 +67,7 @@ class StudyFolder:
                 f"{results}: cannot be made a folder: {error.strerror}", hint="give another --results"
             ) from error
         if root.exists() and StudyLayout(root).manifest.is_file():
-            folder = StudyFolder(root)
-            if folder.driver is None:
-                folder.discard_if_empty()
+            StudyFolder(root).discard_if_empty()
         if root.exists():
             raise _taken(root)
 
@@ -107,12 +105,7 @@ class StudyFolder:
         Raises `RecordError` if it is missing or damaged.
         """
         is_live = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
-        path = self.layout.events
-        try:
-            with path.open("rb") as lines:
-                record = StudyRecord.read(lines, source=str(path))
-        except OSError as error:
-            raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
+        record = self._fold()
         record.is_live = is_live
         if not is_live:
             for trial in record.unfinished:
@@ -120,7 +113,7 @@ class StudyFolder:
         return record
 
     @property
-    def driver(self) -> lock.Owner | None:
+    def driver(self) -> Owner | None:
         """Who is writing this study now, or None."""
         return lock.living_owner(self.layout.lock)
 
@@ -140,6 +133,18 @@ class StudyFolder:
         """The completed trial with the best value, or None."""
         return next(best_first(record.trials.values(), goal=self.objective.goal), None)
 
+    def model(self, trial: TrialRecord) -> Path | None:
+        """The kept model of a completed trial; None if none was kept. Raises `RecordError` if it is not the trial's own."""
+        if trial.checkpoint is None:
+            return None
+        path = self.layout.trial(trial.number).model(trial.attempt)
+        if trial.checkpoint != path.relative_to(self.layout.root).as_posix():
+            raise RecordError(
+                f"{self.layout.events}: {trial.checkpoint!r} is no place for the model of trial {trial.number}",
+                hint=_RESTORE,
+            )
+        return path
+
     def grey_table(self) -> dict[str, float]:
         """What the grey table, which needs no network, scores by the study's metric, for each palette (`24`, `24-lab`).
 
@@ -156,49 +161,44 @@ class StudyFolder:
         }
 
     def discard_if_empty(self) -> None:
-        """Delete the folder if not a single event was recorded in it."""
+        """Delete the folder if not a single event was recorded in it and no driver is about to."""
+        if self._is_empty():
+            with contextlib.suppress(LockedError), lock.hold(self.layout.lock):
+                if self._is_empty():
+                    shutil.rmtree(self.layout.root)
+
+    def _is_empty(self) -> bool:
         events = self.layout.events
-        if events.is_file() and events.stat().st_size == 0:
-            shutil.rmtree(self.layout.root)
+        return events.is_file() and events.stat().st_size == 0
 
     @contextmanager
     def write(self) -> Iterator[RecordWriter]:
-        """Hold the study's lock and append to its record. Raises `LockedError` while another driver does."""
-        with lock.hold(self.layout.lock), self.layout.events.open("r+b") as file:
-            record = StudyRecord.read(file, source=str(self.layout.events))
-            writer = RecordWriter(file, record)
+        """Hold the study's lock and append to its record.
+
+        Raises `LockedError` while another driver does, `DiskError` if nothing can be written. A dead driver's lock is taken
+        over and the line that it left torn is cut off, each with a note.
+        """
+        with lock.hold(self.layout.lock) as held, self.write_under(held) as writer:
+            if held.predecessor is not None:
+                writer.append("note", text=f"took over the lock of {held.predecessor}")
+            yield writer
+
+    @contextmanager
+    def write_under(self, held: lock.Held) -> Iterator[RecordWriter]:
+        """Append to the record under a lock that is held already."""
+        record = self._fold()
+        with opened(self.layout.events) as file:
+            writer = RecordWriter(file, record, held=held, study=self.name)
             writer.cut_torn_line()
             yield writer
 
-
-class RecordWriter:
-    """Appends events to a record, each checked against the state before it and on the disk before the call returns."""
-
-    def __init__(self, file: BinaryIO, record: StudyRecord) -> None:
-        self._file = file
-        self.record = record
-        """The state after the last event written."""
-
-    def append(self, kind: str, trial: int | None = None, /, **fields: Any) -> Event:
-        """Write one event, stamped with the time. Raises `RecordError` if it may not come now."""
-        named = {} if trial is None else {"trial": trial}
-        event = {"event": kind, "time": now(), **named, **fields}
-        line = serialize(event)
-        self.record.apply(event)
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return event
-
-    def cut_torn_line(self) -> None:
-        """Drop a last line that a crash left unfinished, and note it; leave the file's position at its end."""
-        torn = self.record.torn_bytes
-        end = self._file.seek(0, os.SEEK_END)
-        if torn:
-            self._file.truncate(end - torn)
-            self._file.seek(0, os.SEEK_END)
-            self.record.torn_bytes = 0
-            self.append("note", text=f"cut a torn last line of {torn} bytes on {socket.gethostname()}")
+    def _fold(self) -> StudyRecord:
+        path = self.layout.events
+        try:
+            with path.open("rb") as lines:
+                return StudyRecord.read(lines, source=str(path))
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
 
 
 def study_folders(results: Path) -> list[Path]:
@@ -209,9 +209,19 @@ def study_folders(results: Path) -> list[Path]:
     return sorted(path for path in visible if StudyLayout(path).manifest.is_file())
 
 
-def now() -> str:
-    """The time in UTC, ISO 8601, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@contextmanager
+def _scratch_folder(results: Path, name: str) -> Iterator[StudyLayout]:
+    """A folder that becomes a study's when it is renamed; gone at the end if it was not."""
+    root = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=results))
+    try:
+        root.chmod(0o755)
+        yield StudyLayout(root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _unwritable(root: Path, error: OSError) -> DiskError:
+    return DiskError(f"{root}: cannot be made: {error.strerror}", hint="free some space, or give another --results")
 
 
 def _taken(root: Path) -> StudyError:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from study.accounting import forecast, spent
 from study.errors import RecordError
 from study.records import ENDED, StudyRecord, TrialRecord
 from study.store import StudyFolder
 from study.text import describe_params, duration, format_value, table
 
 _MOST_TRIALS = 20
+_MOST_FAILED = 5
+_EPOCHS_OF = {
+    "completed": "in completed trials",
+    "pruned": "in pruned ones",
+    "failed": "in failed ones",
+    "unfinished": "in trials under way",
+    "repeated": "trained once more after a loss",
+}
 
 
 def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
     """The state of a study for machines; these keys stay."""
-    best = folder.best(record)
+    best, rest = folder.best(record), forecast(record)
     return {
         "name": folder.name,
         "state": folder.state(record),
@@ -26,7 +37,11 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         "best": None
         if best is None
         else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
-        "epochs_trained": sum(len(trial.epochs) for trial in record.trials.values()),
+        "epochs_trained": record.trained,
+        "epochs": {**asdict(spent(record)), "wasted": spent(record).wasted},
+        "forecast": None if rest is None else asdict(rest),
+        "interruptions": dict(sum((trial.interruptions for trial in record.trials.values()), Counter())),
+        "ended": None if record.ended is None else {"reason": record.ended, "message": record.message},
         "created": folder.manifest["created"],
         "torn_bytes": record.torn_bytes,
     }
@@ -44,6 +59,7 @@ def trial_json(trial: TrialRecord) -> dict[str, Any]:
         "attempts": trial.attempt,
         "reason": trial.reason,
         "message": trial.message,
+        "interruptions": dict(trial.interruptions),
         "asked": trial.asked,
         "started": trial.started,
         "ended": trial.ended,
@@ -89,11 +105,11 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
     counts = ", ".join(f"{count} {state}" for state, count in told["trials"].items() if count) or "none yet"
     objective = folder.manifest["objective"]
     lines = [
-        f"{folder.name}: {told['state']}, {len(record.trials)} of {told['target']} trials asked",
+        f"{folder.name}: {told['state']}{_why(record)}, {len(record.trials)} of {told['target']} trials asked",
         f"  trials     {counts}",
         *_data_lines(folder),
         f"  objective  {objective['metric']}, {objective['goal']}, of a trial's best epoch",
-        f"  trained    {told['epochs_trained']} epochs, {duration(_seconds(record))} of workers' time",
+        *_cost_lines(record),
     ]
     best = folder.best(record)
     if best is not None:
@@ -104,7 +120,7 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
     lines += _floor_lines(folder, best)
     if record.torn_bytes:
         lines.append(f"  note       the record's last line is torn ({record.torn_bytes} bytes not read)")
-    lines += [f"  failed     trial {trial.number} ({trial.reason}): {trial.message}" for trial in _failed(record)]
+    lines += _trouble_lines(record)
     if with_trials and record.trials:
         lines += ["", trials_table(folder, record)]
     return "\n".join(lines)
@@ -179,9 +195,43 @@ def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:
     return lines
 
 
-def _failed(record: StudyRecord) -> list[TrialRecord]:
-    return [trial for trial in record.trials.values() if trial.state == "failed"][:5]
+def _why(record: StudyRecord) -> str:
+    """Why the latest driver ended, where that is not plain from the state."""
+    if record.ended in (None, "finished", "interrupted"):
+        return ""
+    return f" ({record.ended})" if record.message is None else f" ({record.ended}: {record.message})"
 
 
-def _seconds(record: StudyRecord) -> float:
-    return sum(trial.seconds for trial in record.trials.values())
+def _cost_lines(record: StudyRecord) -> list[str]:
+    """What was trained, to what end, and what is left to train."""
+    seconds = sum(trial.seconds for trial in record.trials.values())
+    lines = [f"  trained    {record.trained} epochs, {duration(seconds)} of workers' time"]
+    parts = [f"{count} {_EPOCHS_OF[of]}" for of, count in asdict(spent(record)).items() if count]
+    if len(parts) > 1:
+        lines.append("             " + ", ".join(parts))
+    rest = forecast(record)
+    if rest is not None:
+        lines.append(
+            f"  left       {rest.trials} trials, about {rest.epochs:.0f} epochs, {duration(rest.worker_seconds)} of "
+            f"workers' time; {duration(rest.seconds)} with the workers of last time"
+        )
+    return lines
+
+
+def _trouble_lines(record: StudyRecord) -> list[str]:
+    """What failed and why, and whose attempts were cut short by something else than the study's end."""
+    failed = [trial for trial in record.trials.values() if trial.state == "failed"]
+    lines = [f"  failed     trial {trial.number} ({trial.reason}): {trial.message}" for trial in failed[:_MOST_FAILED]]
+    if len(failed) > _MOST_FAILED:
+        lines.append(f"             and {len(failed) - _MOST_FAILED} more: {_counted(Counter(map(_reason, failed)))}")
+    cut = sum((trial.interruptions for trial in record.trials.values()), Counter())
+    del cut["stopped"]
+    return [*lines, f"  retried    {_counted(cut)}"] if cut else lines
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+
+def _reason(trial: TrialRecord) -> str:
+    return str(trial.reason)

@@ -15,6 +15,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def size(count: int) -> str:
+    """A number of bytes in words short enough for a table: `45 bytes`, `1.2 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def describe_params(params: Mapping[str, Any]) -> str:
     """Parameters as `name=value` in their order, numbers to four digits."""
     return " ".join(f"{name}={format_value(value)}" for name, value in params.items())

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("whatever the machine does", deadline=None)
+settings.load_profile("whatever the machine does")
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -44,15 +50,34 @@ def ray_address(ray_dir: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """The folder of a file system of 256 KiB; skips where no such thing may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
 def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
     """Start `study ARGUMENTS...` in `tmp_path` in a process of its own; whatever still runs at the end is killed."""
+    with running_study(tmp_path, ray_dir) as start:
+        yield start
+
+
+@contextmanager
+def running_study(folder: Path, ray_dir: Path) -> Iterator[Start]:
+    """Answer what starts `study ARGUMENTS...` in a folder; when the block ends, whatever still runs is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1"}
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "NO_COLOR": "1", **variables}
         process = subprocess.Popen(
             [sys.executable, "-c", "from study.cli import main; main()", *arguments],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -62,8 +87,10 @@ def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()

@@ -28,7 +28,6 @@ def readme_commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.split(" ")[0] in MAIN]
 
 
-@pytest.mark.slow
 def test_the_readmes_commands_work(tmp_path: Path, ray_dir: Path) -> None:
     """Typed in their order in an empty folder, all commands of the README end with 0."""
     (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from study.launch.ending import Ending
 from study.records import ENDED, Event, StudyRecord, TrialRecord, best_first
 from study.store import StudyFolder
 from study.text import describe_params, duration
@@ -23,7 +24,7 @@ _BAR_WIDTH = 60
 class Display:
     """Shows a study's record as it grows. Reads it only; the driver's thread writes it."""
 
-    def __init__(self, folder: StudyFolder, record: StudyRecord, *, trials: int, console: TextIO) -> None:
+    def __init__(self, folder: StudyFolder, record: StudyRecord, *, trials: int | None, console: TextIO) -> None:
         self._folder = folder
         self._record = record
         self._target = trials
@@ -31,8 +32,7 @@ class Display:
         self._began = time.monotonic()
         self._ended_before = sum(record.count(state) for state in ENDED)
         self._live: Live | None = None
-        self.workers = 0
-        """How many trials fit at once; 0 while Ray starts."""
+        self._ending: Ending | None = None
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -46,7 +46,8 @@ class Display:
             )
             self._live.start()
         else:
-            self._console.print(f"{self._folder.name}: {self._target} trials; starting Ray", highlight=False)
+            count = "trials" if self._target is None else f"{self._target} trials"
+            self._console.print(f"{self._folder.name}: {count}; starting Ray", highlight=False)
         return self
 
     def __exit__(
@@ -55,43 +56,61 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
+    def follow(self, ending: Ending) -> None:
+        """Show from now on whether the study is to end early; Ray is up."""
+        self._ending = ending
+
     def tell(self, event: Event) -> None:
         """Take note of an event that was just recorded."""
-        if self._live is None and event["event"] in ENDED:
+        if self._live is None and (event["event"] in ENDED or self._tells_of_trouble(event)):
             trial = self._record.trials[event["trial"]]
             self._console.print(self._line(trial), highlight=False, markup=False, soft_wrap=True)
 
+    @staticmethod
+    def _tells_of_trouble(event: Event) -> bool:
+        return event["event"] == "interrupted" and event.get("reason") != "stopped"
+
     def _line(self, trial: TrialRecord) -> str:
+        if trial.state == "interrupted":
+            return f"trial {trial.number} interrupted ({trial.reason}) after epoch {trial.last_epoch}: {trial.message}"
         ended = sum(self._record.count(state) for state in ENDED)
         outcome = (
             trial.message if trial.value is None else f"{self._metric} {trial.value:.4f} at epoch {trial.best_epoch}"
         )
         best = self._folder.best(self._record)
         leader = f"; best: trial {best.number}, {best.value:.4f}" if best and best.value is not None else ""
-        return f"[{ended}/{self._target}] trial {trial.number} {trial.state}: {outcome}{leader}"
+        of = "" if self._target is None else f"/{self._target}"
+        return f"[{ended}{of}] trial {trial.number} {trial.state}: {outcome}{leader}"
 
     def _render(self) -> RenderableType:
         # The driver's thread may add a trial or an epoch while this one reads: work on copies.
         trials = list(self._record.trials.copy().values())
         ended = sum(trial.state in ENDED for trial in trials)
         bar = Table.grid()  # a bar alone does not end its line
-        bar.add_row(ProgressBar(total=self._target, completed=ended, width=_BAR_WIDTH))
-        return Group(self._heading(trials, ended), bar, self._table(trials))
+        bar.add_row(ProgressBar(total=self._target or ended, completed=ended, width=_BAR_WIDTH))
+        return Group(self._heading(trials, ended), *self._notice(), bar, self._table(trials))
 
     def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
         elapsed = time.monotonic() - self._began
-        text = Text(f"{self._folder.name}  ", style="bold")
-        text.append(f"{ended} of {self._target} trials, {duration(elapsed)}", style="default")
+        text = Text(f"{self._folder.name}  ", style="bold", no_wrap=True, overflow="ellipsis")
+        of = "" if self._target is None else f" of {self._target}"
+        text.append(f"{ended}{of} trials, {duration(elapsed)}", style="default")
         newly = ended - self._ended_before
-        if newly:
-            text.append(f", about {duration((self._target - ended) * elapsed / newly)} left", style="default")
-        if not self.workers:
+        if self._ending is None:
             text.append(", starting Ray", style="default")
+        elif newly and self._target is not None and self._ending.reason is None:
+            text.append(f", about {duration((self._target - ended) * elapsed / newly)} left", style="default")
         for state in ("running", "pruned", "failed"):
             count = sum(trial.state == state for trial in trials)
             if count:
                 text.append(f"  {count} {state}", style="red" if state == "failed" else "dim")
         return text
+
+    def _notice(self) -> list[Text]:
+        if self._ending is None or self._ending.reason is None:
+            return []
+        words = f"{self._ending.reason}: running trials end their epoch; Ctrl-C again ends at once"
+        return [Text(words, style="yellow", no_wrap=True, overflow="ellipsis")]
 
     def _table(self, trials: list[TrialRecord]) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)

@@ -5,19 +5,27 @@ Whatever happens is recorded first and acted on after, so a driver that dies has
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from study.launch import best
+from study import best
+from study.errors import StudyError
+from study.launch import failures, retention
+from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.optimizer import Optimizer
-from study.records import Event, StudyRecord, has_diverged
+from study.launch.retention import Retention
+from study.launch.roster import Roster
+from study.limits import Budget, Limits
+from study.records import Event, StudyRecord, TrialRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
 
 
 class Driver:
-    """Hands out trials until `trials` have been asked, all in all, and answers the reports of their workers."""
+    """Hands out trials until `trials` have been asked, all in all, and answers the reports of their workers.
+
+    Without `trials` it goes on until it is stopped, by its budget or a signal.
+    """
 
     def __init__(
         self,
@@ -25,20 +33,26 @@ class Driver:
         writer: RecordWriter,
         optimizer: Optimizer,
         *,
-        trials: int,
+        trials: int | None,
+        limits: Limits | None = None,
+        budget: Budget | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.space = folder.space
+        self.limits = limits or Limits()
         self._metric = self.space.objective.metric
         self._folder = folder
         self._writer = writer
         self._optimizer = optimizer
+        self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
         self._target = trials
-        self._waiting = deque(trial.number for trial in writer.record.unfinished)
-        self._live: set[int] = set()
+        unfinished = [trial.number for trial in writer.record.unfinished]
+        self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
+        self._failed: list[TrialRecord] = []  # in a row
+        self._trained = self.record.trained
         self._on_event = on_event
-        self.stopping = False
-        """Set to hand out no more trials."""
+        self.ending = Ending(budget or Budget(), grace_seconds=self.limits.grace_seconds)
+        """Whether, and why, the study is to end early."""
 
     @property
     def record(self) -> StudyRecord:
@@ -48,98 +62,190 @@ class Driver:
     @property
     def live(self) -> int:
         """How many trials are handed out and have not ended."""
-        return len(self._live)
+        return len(self._roster.live)
 
     @property
-    def is_done(self) -> bool:
-        """Whether there is nothing more to hand out."""
-        return self.stopping or (not self._waiting and len(self.record.trials) >= self._target)
+    def is_over(self) -> bool:
+        """Whether nothing runs, and nothing more will be handed out."""
+        return not self.live and (self.ending.reason is not None or not self._has_more)
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was asked for has ended."""
-        return not self._waiting and not self._live and len(self.record.trials) >= self._target
+        return not self.live and not self._has_more
+
+    def make_good(self) -> None:
+        """Do what an earlier driver decided and died before doing: publish the best, delete what is over."""
+        best.refresh(self._folder, self.record)
+        self._retention.sweep()
 
     def next_task(self) -> Task | None:
-        """The next trial, interrupted ones first; None if there is none."""
+        """The next trial, interrupted ones first; None while none may begin."""
         self._prune_condemned()
-        if self.is_done:
+        if self.ending.reason or not self._has_more or not self._may_begin():
             return None
-        number = self._waiting.popleft() if self._waiting else self._ask()
-        self._live.add(number)
-        trial = self.record.trials[number]
-        return Task(
-            number=number,
-            folder=str(self._folder.layout.trial(number).root.resolve()),
-            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
-            metric=self.space.objective.metric,
-            goal=self.space.objective.goal,
-        )
+        if not self._roster.waiting:
+            self._roster.add(self._ask())
+        number = self._roster.waiting[0]
+        if not self._retention.has_room(number, self._roster.live):
+            if not self.live:
+                self.ending.give_up(self._retention.too_small(number))
+            return None
+        return self._task(self._roster.hand_out())
 
     def receive(self, number: int, report: Report) -> Answer:
         """Record what a worker tells, and answer whether its trial goes on."""
-        if number not in self._live:
+        if number not in self._roster.live:
             return "stop"  # the trial has ended; its worker has not heard yet
         fields = {name: value for name, value in report.items() if name not in ("event", "history")}
         kind = report["event"]
         if kind == "started":
+            self._roster.start(number)
             self._append("started", number, **fields)
-            return self._fill_in(number, fields["attempt"], report["history"])
+            answer = self._fill_in(number, fields["attempt"], report["history"])
+            return answer if answer == "stop" else self._stop_if_stopping(number)
         if kind == "epoch":
             return self._receive_epoch(number, fields)
         if kind == "finished":
             self._complete(number, fields["attempt"])
         else:
-            self._end(number, "failed", **fields)
+            self._receive_failure(number, fields)
         return "stop"
 
-    def lose(self, number: int, message: str) -> None:
-        """Record that a trial's worker is lost for good."""
-        if number in self._live:
-            attempt = self.record.trials[number].attempt
-            self._end(number, "failed", attempt=attempt, reason="lost", message=message)
+    def lose(self, number: int, message: str, *, out_of_memory: bool = False) -> None:
+        """Record that a trial's worker is lost, and have the trial go on with another one as often as the limits allow."""
+        if number not in self._roster.live:
+            return
+        trial = self.record.trials[number]
+        if failures.has_hung(self._folder.layout.trial(number)):
+            self._fail(number, "timed_out", f"hung beyond {self.limits.trial_timeout_seconds:g} s; stacks tell where")
+        elif out_of_memory:
+            self._run_out_of_memory(number, message)
+        elif trial.interruptions["lost"] >= self.limits.lost_retries:
+            self._fail(number, "lost", f"{message}; its worker was lost {self.limits.lost_retries + 1} times")
+        else:
+            self._interrupt(number, "lost", message)
 
-    def close(self, reason: str) -> None:
-        """Record that the driver ends, and which trials it leaves interrupted."""
-        for number in sorted(self._live):
-            self._append("interrupted", number, attempt=self.record.trials[number].attempt)
-        self._live.clear()
-        self._append("ended", None, reason=reason)
+    def tick(self) -> bool:
+        """Look at the clock; answer whether to end at once, whatever still runs. To be called several times a second."""
+        self.ending.look_at_clock()
+        if self.ending.reason is None:
+            return False
+        for number in self._roster.not_started:
+            self._interrupt(number, "stopped")
+        return not self.live or self.ending.is_overdue
+
+    def close(self) -> str:
+        """Record that the driver ends, and which trials it leaves interrupted; answer why it ends."""
+        reason = "finished" if self.is_complete else self.ending.reason or "failed"
+        error = self.ending.error
+        message = {} if error is None else {"message": failures.first_line(error)}
+        try:
+            for number in sorted(self._roster.live):
+                self._interrupt(number, "stopped")
+            self._append("ended", None, reason=reason, **message)
+        except StudyError as caught:  # nothing can be written: the record stays as it is, and tells the same
+            self.ending.give_up(caught)
+        return reason
+
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._roster.waiting) or self._target is None or len(self.record.trials) < self._target
+
+    def _may_begin(self) -> bool:
+        """Whether one more trial may run beside those that do."""
+        if self.ending.has_epochs_for(self.live + 1, trained=self._trained):
+            return self._roster.has_place
+        if not self.live:
+            self.ending.stop("budget")
+        return False
+
+    def _task(self, number: int) -> Task:
+        trial, objective = self.record.trials[number], self.space.objective
+        return Task(
+            number=number,
+            folder=str(self._folder.layout.trial(number).root.resolve()),
+            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
+            metric=objective.metric,
+            goal=objective.goal,
+            timeout_seconds=self.limits.trial_timeout_seconds,
+        )
 
     def _ask(self) -> int:
-        number, params = self._optimizer.ask()
-        self._append("asked", number, params=params, seed=self.space.trial_seed(number))
+        index = self.record.next_enqueued
+        known = self.space.enqueue[index] if index < len(self.space.enqueue) else None
+        number, params = self._optimizer.ask(known)
+        named = {} if known is None else {"enqueued": index}
+        self._append("asked", number, params=params, seed=self.space.trial_seed(number), **named)
         return number
 
     def _prune_condemned(self) -> None:
         """End trials that were to be pruned when their driver died between the epoch and the verdict."""
-        for number in [number for number in self._waiting if self._optimizer.is_condemned(number)]:
+        for number in filter(self._optimizer.is_condemned, self._roster.waiting):
             if self.record.trials[number].last_epoch < self._epochs_asked(number):
-                self._waiting.remove(number)
                 self._prune(number, self.record.trials[number].attempt)
 
     def _fill_in(self, number: int, attempt: int, history: list[dict[str, Any]]) -> Answer:
         """Record epochs that a checkpoint knows and the record missed, because the driver died before the worker."""
-        known = self.record.trials[number].epochs
-        for metrics in history:
-            if metrics["epoch"] not in known:
-                answer = self._receive_epoch(number, {"attempt": attempt, **metrics, "filled_in": True})
-                if answer == "stop":
-                    return answer
+        known = self.record.trials[number].last_epoch
+        for metrics in history[known:]:
+            if self._receive_epoch(number, {"attempt": attempt, **metrics, "filled_in": True}) == "stop":
+                return "stop"
         return "continue"
 
     def _receive_epoch(self, number: int, fields: dict[str, Any]) -> Answer:
         self._append("epoch", number, **fields)
-        epoch = fields["epoch"]
+        self._trained += 1
+        epoch, is_last = fields["epoch"], fields["epoch"] >= self._epochs_asked(number)
         if has_diverged(fields, self._metric):
-            message = f"the loss of epoch {epoch} is not finite"
-            self._end(number, "failed", attempt=fields["attempt"], reason="diverged", message=message)
+            self._fail(number, "diverged", f"the loss of epoch {epoch} is not finite")
             return "stop"
         should_prune = self._optimizer.report(number, epoch, fields[self._metric])
-        if should_prune and epoch < self._epochs_asked(number):
+        if is_last:
+            return "continue"
+        if should_prune:
             self._prune(number, fields["attempt"])
             return "stop"
-        return "continue"
+        limit = self.limits.trial_timeout_seconds
+        if limit is not None and self._roster.seconds(number) > limit:
+            self._fail(number, "timed_out", f"took longer than {limit:g} s")
+            return "stop"
+        if not self.ending.has_epochs_for(self.live, trained=self._trained):
+            self.ending.stop("budget")
+        return self._stop_if_stopping(number)
+
+    def _stop_if_stopping(self, number: int) -> Answer:
+        if self.ending.reason is None:
+            return "continue"
+        self._interrupt(number, "stopped")
+        return "stop"
+
+    def _receive_failure(self, number: int, fields: Mapping[str, Any]) -> None:
+        """Act on a worker's error by its class."""
+        reason, message = fields["reason"], fields["message"]
+        if reason == "out_of_memory":
+            self._run_out_of_memory(number, message)
+        elif reason == "disk_full":
+            self._interrupt(number, "disk_full", message)
+            self.ending.give_up(failures.disk_full(self._folder, number, message))
+        else:
+            self._fail(number, reason, message, attempt=fields["attempt"])
+
+    def _run_out_of_memory(self, number: int, message: str) -> None:
+        """The first time the trial is run again, with nothing beside it; the second time it fails."""
+        if self._ran_out_of_memory(number):
+            self._fail(number, "out_of_memory", f"{message}; also when it ran alone")
+        else:
+            self._interrupt(number, "out_of_memory", message, alone=True)
+
+    def _ran_out_of_memory(self, number: int) -> bool:
+        return self.record.trials[number].interruptions["out_of_memory"] > 0
+
+    def _interrupt(self, number: int, reason: str, message: str | None = None, *, alone: bool = False) -> None:
+        """Record that an attempt is over and its trial is not: it is the next to be handed out, by this driver or another."""
+        told = {} if message is None else {"message": message}
+        self._append("interrupted", number, attempt=self.record.trials[number].attempt, reason=reason, **told)
+        self._roster.put_back(number, alone=alone)
 
     def _prune(self, number: int, attempt: int) -> None:
         best_epoch = self._best_epoch(number)
@@ -156,17 +262,29 @@ class Driver:
             epoch=best_epoch["epoch"],
             checkpoint=checkpoint.relative_to(self._folder.layout.root).as_posix(),
         )
-        best.refresh(self._folder, self.record)
+
+    def _fail(self, number: int, reason: str, message: str, *, attempt: int | None = None) -> None:
+        trial = self.record.trials[number]
+        self._end(number, "failed", attempt=attempt or trial.attempt, reason=reason, message=message)
+        if reason == "diverged":  # a finding about the configuration, no failure of the study
+            return
+        self._failed.append(trial)
+        if len(self._failed) >= self.limits.max_failures:
+            self.ending.give_up(failures.too_many(self._folder, self._failed))
 
     def _end(self, number: int, kind: str, **fields: Any) -> None:
         event = self._writer.append(kind, number, **fields)
-        self._live.discard(number)
+        self._roster.end(number)
         if kind == "completed":
             self._optimizer.complete(number, fields["value"])
+            best.refresh(self._folder, self.record)
         elif kind == "pruned":
             self._optimizer.prune(number)
         else:
             self._optimizer.fail(number)
+        if kind != "failed":
+            self._failed.clear()
+        self._retention.after(self.record.trials[number])
         self._notify(event)
 
     def _append(self, kind: str, number: int | None, /, **fields: Any) -> None:
@@ -175,6 +293,9 @@ class Driver:
     def _notify(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
+
+    def _expected(self, number: int) -> int:
+        return retention.expected_bytes(self.space.config(self.record.trials[number].params))
 
     def _epochs_asked(self, number: int) -> int:
         return self.space.config(self.record.trials[number].params).epochs

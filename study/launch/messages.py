@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Report = Mapping[str, Any]
 """`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history. `epoch`: attempt and the epoch's metrics.
-`finished`: attempt. `failed`: attempt, reason, message."""
+`finished`: attempt. `failed`: attempt, reason (`diverged`, `error`, `out_of_memory`, `disk_full`), message."""
 
 Answer = Literal["continue", "stop"]
 
@@ -32,6 +32,8 @@ class Task:
     metric: str
     goal: str
     """The study's objective."""
+    timeout_seconds: float | None = None
+    """How long the attempt may take; None for as long as it likes."""
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields by name."""

@@ -1,14 +1,15 @@
 """Optuna's part: what to try next, and whether a trial goes on. The one file that imports optuna.
 
-The Optuna study lives in memory and is rebuilt from the record by the same calls that made it, so the sampler and the
-pruner reason over exactly what the record says. A trial's number is Optuna's number.
+The Optuna study lives in memory and is rebuilt from the record by the calls that made it, so the sampler and the pruner
+reason over exactly what the record says. A trial's number is Optuna's number.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -18,13 +19,18 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from study.errors import RecordError
+from study.known_points import Point
 from study.parameters import Parameter, Value
 from study.records import Event, StudyRecord, has_diverged
 from study.space import Space
 
 Choice = str | int | float | bool
+
+_UNNAMED = "space"
+"""Optuna's name for a study whose space says none: wherever that was read from, hyperband deals its trials alike."""
 
 
 class Optimizer:
@@ -34,26 +40,37 @@ class Optimizer:
         """`asked` is how many trials were asked before: a restart draws on, it never draws the same again."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
+        self._distributions = {name: distribution(parameter) for name, parameter in space.search.items()}
+        self._rungs = _rungs(space)
         self._trials: dict[int, optuna.Trial] = {}
         self._reported: dict[int, set[int]] = {}
-        self._condemned: set[int] = set()
+        self._condemned: dict[int, int] = {}
+        self._storage = _Storage()
         self.study = optuna.create_study(
-            study_name=space.name,  # hyperband assigns brackets by it
+            storage=self._storage,
+            study_name=space.name if space.is_named else _UNNAMED,  # hyperband assigns brackets by it
             direction=optuna.study.StudyDirection[space.objective.goal.upper()],
             sampler=_sampler(space, asked),
             pruner=_pruner(space),
         )
 
     @classmethod
-    def rebuild(cls, space: Space, record: StudyRecord, *, events: list[Event]) -> Optimizer:
-        """Replay a record's events, in their order."""
+    def rebuild(cls, space: Space, record: StudyRecord, *, events: Iterable[Event]) -> Optimizer:
+        """Replay the events of `record`, in their order. `space` is the one in force, which has all that were before it.
+
+        The pruner is asked again only where its verdict may still be acted on: after the last epoch of a trial that has
+        not ended. Raises `RecordError` for parameters that are not in the space.
+        """
         optimizer = cls(space, asked=len(record.trials))
+        undecided = {trial.number: trial.last_epoch for trial in record.unfinished}
         for event in events:
-            optimizer.replay(event)
+            optimizer._replay(event, undecided)
         return optimizer
 
-    def ask(self) -> tuple[int, dict[str, Value]]:
-        """Begin the next trial: its number and parameters."""
+    def ask(self, known: Point | None = None) -> tuple[int, dict[str, Value]]:
+        """Begin the next trial, at a known point where one is given: its number and parameters."""
+        if known is not None:
+            self.study.enqueue_trial({name: encode(self._space.search[name], value) for name, value in known.items()})
         trial = self.study.ask()
         params: dict[str, Value] = {}
         for name, parameter in self._space.search.items():
@@ -63,15 +80,13 @@ class Optimizer:
         return trial.number, params
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Tell a trial's value after an epoch; answer whether it should be pruned. A repeated epoch is not told again."""
-        trial = self._trials[number]
-        if epoch not in self._reported[number]:
-            self._reported[number].add(epoch)
-            trial.report(value, epoch)
-        self._condemned.discard(number)
-        if trial.should_prune():
-            self._condemned.add(number)
-        return number in self._condemned
+        """Tell a trial's value after an epoch; answer whether it should be pruned.
+
+        A repeated epoch is not told again, and answered as it was before.
+        """
+        if self._tell(number, epoch, value):
+            self._judge(number, epoch)
+        return self._condemned.get(number) == epoch
 
     def is_condemned(self, number: int) -> bool:
         """Whether the latest report of an unfinished trial was answered by pruning it."""
@@ -89,14 +104,14 @@ class Optimizer:
         """End a trial without a value."""
         self.study.tell(self._finish(number), state=TrialState.FAIL)
 
-    def replay(self, event: Event) -> None:
+    def _replay(self, event: Event, undecided: Mapping[int, int]) -> None:
         """Do again what was done when the event was recorded."""
         kind = event["event"]
         if kind == "asked":
             self._add_running(event["trial"], event["params"])
         elif kind == "epoch":
             if not has_diverged(event, self._space.objective.metric):
-                self.report(event["trial"], event["epoch"], event[self._space.objective.metric])
+                self._replay_report(event, is_undecided=undecided.get(event["trial"]) == event["epoch"])
         elif kind == "completed":
             self.complete(event["trial"], event["value"])
         elif kind == "pruned":
@@ -104,26 +119,82 @@ class Optimizer:
         elif kind == "failed":
             self.fail(event["trial"])
 
+    def _replay_report(self, event: Event, *, is_undecided: bool) -> None:
+        number, epoch = event["trial"], event["epoch"]
+        if not self._tell(number, epoch, event[self._space.objective.metric]):
+            return
+        if is_undecided:
+            self._judge(number, epoch)
+        elif epoch in self._rungs:
+            with self._storage.hiding_trials():
+                self._trials[number].should_prune()
+
     def _add_running(self, number: int, params: Mapping[str, Value]) -> None:
-        parameters = {name: self._space.search[name] for name in params}
-        frozen = optuna.trial.create_trial(
-            state=TrialState.RUNNING,
-            params={name: encode(parameter, params[name]) for name, parameter in parameters.items()},
-            distributions={name: distribution(parameter) for name, parameter in parameters.items()},
-        )
-        self.study.add_trial(frozen)
-        storage = self.study._storage  # the public way copies every trial of the study
-        trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number)
+        trial_id = self._storage.create_new_trial(self.study._study_id)
+        for name, value in params.items():
+            parameter = self._space.search.get(name)
+            if parameter is None or value not in parameter:
+                hint = "the record and the search space are not of one study; restore both from a copy"
+                raise RecordError(f"trial {number}: the search space has no {name} = {value!r}", hint=hint)
+            wanted = self._distributions[name]
+            self._storage.set_trial_param(trial_id, name, wanted.to_internal_repr(encode(parameter, value)), wanted)
         self._begin(optuna.Trial(self.study, trial_id))
 
     def _begin(self, trial: optuna.Trial) -> None:
         self._trials[trial.number] = trial
         self._reported[trial.number] = set()
 
+    def _tell(self, number: int, epoch: int, value: float) -> bool:
+        """Report a value to Optuna, unless that epoch's was before; answer whether it was not."""
+        if epoch in self._reported[number]:
+            return False
+        self._reported[number].add(epoch)
+        self._trials[number].report(value, epoch)
+        return True
+
+    def _judge(self, number: int, epoch: int) -> None:
+        self._condemned.pop(number, None)
+        if self._trials[number].should_prune():
+            self._condemned[number] = epoch
+
     def _finish(self, number: int) -> optuna.Trial:
         del self._reported[number]
-        self._condemned.discard(number)
+        self._condemned.pop(number, None)
         return self._trials.pop(number)
+
+
+class _Storage(optuna.storages.InMemoryStorage):
+    """Optuna's memory, such that a study that is rebuilt from its record knows what the old one knew, and soon."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hides_trials = False
+
+    @contextmanager
+    def hiding_trials(self) -> Iterator[None]:
+        """While it lasts, a pruner finds no trials to compare with, and just notes what it always notes of its own.
+
+        Finding them takes longer the more there are, for each report: the square of the study in all.
+        """
+        self._hides_trials = True
+        try:
+            yield
+        finally:
+            self._hides_trials = False
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """As Optuna has it, but for `hiding_trials`."""
+        return [] if self._hides_trials else super().get_all_trials(study_id, deepcopy, states)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """As Optuna has it, but for what TPE notes of its draws for others that ask at the same time.
+
+        Nobody does, the record has no such notes, and they name parameters that the trial's conditions then exclude.
+        """
+        if not key.startswith("tpe:"):
+            super().set_trial_system_attr(trial_id, key, value)
 
 
 def encode(parameter: Parameter, value: Value) -> Choice:
@@ -146,8 +217,8 @@ def distribution(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution([encode(parameter, choice) for choice in parameter.choices])
     if parameter.kind == "int":
         step = 1 if parameter.step is None else int(parameter.step)
-        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log, step=step)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+        return IntDistribution(int(parameter.low), int(parameter.highest), log=parameter.log, step=step)
+    return FloatDistribution(parameter.low, parameter.highest, log=parameter.log, step=parameter.step)
 
 
 def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:
@@ -200,3 +271,14 @@ def _pruner(space: Space) -> optuna.pruners.BasePruner:
         ),
     }
     return make[space.pruner.kind]()
+
+
+def _rungs(space: Space) -> frozenset[int]:
+    """The epochs after which the pruner may note how a trial stands; none for one that keeps no notes."""
+    options = space.pruner.options
+    if "reduction_factor" not in options:
+        return frozenset()
+    rungs, most = [options["min_epochs"]], max(space.taken("epochs"))
+    while rungs[-1] < most:
+        rungs.append(rungs[-1] * options["reduction_factor"])
+    return frozenset(rungs)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +13,18 @@ from colournet import floors
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from study import provenance
-from study.errors import InterruptedStudyError, LaunchError, StudyError, TerminatedStudyError
-from study.launch import best
+from study.errors import LaunchError, StudyError
+from study.launch import failures, spaces
 from study.launch.cluster import Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer
 from study.launch.output import captured
-from study.records import parse
+from study.launch.signals import listening
+from study.limits import Budget, Limits
+from study.records import StudyRecord, parse
 from study.space import Space
+from study.space_changes import check_change
 from study.store import RecordWriter, StudyFolder
 
 
@@ -36,19 +36,25 @@ def launch(
     trials: int | None = None,
     data_dir: Path | None = None,
     resources: Resources | None = None,
+    limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> StudyFolder:
-    """Begin the study of `space` and run it to its end.
+    """Begin the study of `space` and run it to its end, or to that of its budget.
 
     Nothing is left behind if the data or the name are wrong, or Ray is not to be had (`LaunchError`). Raises
-    `InterruptedStudyError` or `TerminatedStudyError` on SIGINT or SIGTERM, the study then being resumable.
+    `InterruptedStudyError` or `TerminatedStudyError` on SIGINT or SIGTERM, `LaunchError` where trials fail wholesale or
+    the disk is full; the study is resumable then.
     """
     name = name or space.name
     StudyFolder.check_free(results, name)  # before the data are loaded, or even downloaded
     target = trials or space.trials
     bundle = _prepare(space, data_dir)
     folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
+    plan = Plan(
+        kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
+    )
     try:
-        return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="launched")
+        return _run(folder, bundle, plan, resources=resources or Resources())
     finally:
         folder.discard_if_empty()
 
@@ -59,61 +65,138 @@ def resume(
     trials: int | None = None,
     data_dir: Path | None = None,
     resources: Resources | None = None,
+    limits: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    space: Space | None = None,
+    accept_space_change: bool = False,
 ) -> StudyFolder:
     """Finish a study that stopped for any reason, or extend it to `trials` in all. Nothing happens if nothing is left.
 
-    Raises as `launch`, and `StudyError` if more trials were asked than `trials`, or if the data are not those that the
-    study began with.
+    A finished study with a budget and no `trials` is extended by as many trials as the budget pays for. `limits` are those
+    to change; all others stay as they were. A `space` other than that in force, or one that was changed in the folder, must
+    be a widening, and be accepted. Raises as `launch`, `SpaceError` for a changed space, and `StudyError` if more trials
+    were asked than `trials`, more epochs trained than the budget, or if the data are not those that the study began with.
     """
-    record = folder.read()
-    target = trials or record.target or folder.manifest["trials"]
-    if target < len(record.trials):
-        raise StudyError(
-            f"{folder.name}: {len(record.trials)} trials were asked already, got --trials {target}",
-            hint=f"leave --trials out, or name at least {len(record.trials)}",
-        )
-    if folder.driver is None and not record.unfinished and len(record.trials) >= target:
+    record, budget = folder.read(), budget or Budget()
+    in_force = spaces.in_force(folder, record)
+    changes = check_change(in_force, space or folder.space, accepted=accept_space_change, study=folder.name)
+    space = (space or folder.space) if changes else in_force
+    target = trials or (space.trials if changes else record.target) or folder.manifest["trials"]
+    _check_affordable(folder, record, target, budget)
+    is_finished = not record.unfinished and len(record.trials) >= target
+    is_open = is_finished and budget.is_set and trials is None
+    if folder.driver is None and is_finished and not is_open and not changes:
         return folder
-    bundle = _prepare(folder.space, data_dir)
+    bundle = _prepare(space, data_dir)
     recorded = folder.manifest["data"]["fingerprint"]
     if bundle.fingerprint != recorded:
         raise StudyError(
             f"{folder.name}: the images or palettes are not those that the study began with",
             hint=f"point --data-dir at the same data; {folder.layout.manifest} tells which they were",
         )
-    return _run(folder, bundle, trials=target, resources=resources or Resources(), kind="resumed")
+    plan = Plan(
+        kind="resumed",
+        trials=None if is_open else target,
+        limits=Limits.from_mapping(record.limits).replace(**(limits or {})),
+        budget=budget,
+        space=space,
+        is_new=bool(changes),
+        notes=[f"accepted a wider search space: {change}" for change in changes],
+    )
+    return _run(folder, bundle, plan, resources=resources or Resources())
 
 
-def _run(folder: StudyFolder, bundle: DataBundle, *, trials: int, resources: Resources, kind: str) -> StudyFolder:
-    with folder.write() as writer, captured(folder.layout.log) as console, _stopping(folder.name) as stop:
-        optimizer = _rebuild(folder, writer)
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a session is to do."""
+
+    kind: str
+    """`launched` or `resumed`."""
+    trials: int | None
+    """How many trials are to be asked, all in all; None for as many as the budget pays for."""
+    limits: Limits
+    budget: Budget
+    space: Space
+    is_new: bool
+    """Whether the record is to be told of the space."""
+    notes: Sequence[str] = ()
+    """What else is to be noted."""
+
+    def event(self, record: StudyRecord, *, workers: int) -> dict[str, Any]:
+        """The fields of the event that begins the session."""
+        return {
+            "trials": len(record.trials) if self.trials is None else self.trials,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "workers": workers,
+            "limits": self.limits.to_mapping(),
+            **self.budget.to_mapping(),
+            **({"space": self.space.text} if self.is_new else {}),
+        }
+
+
+def _check_affordable(folder: StudyFolder, record: StudyRecord, target: int, budget: Budget) -> None:
+    if target < len(record.trials):
+        raise StudyError(
+            f"{folder.name}: {len(record.trials)} trials were asked already, got --trials {target}",
+            hint=f"leave --trials out, or name at least {len(record.trials)}",
+        )
+    if budget.epochs is not None and budget.epochs <= record.trained:
+        raise StudyError(
+            f"{folder.name}: {record.trained} epochs were trained already, got --epoch-budget {budget.epochs}",
+            hint="the budget is for all sessions of the study together: name more, or leave it out",
+        )
+
+
+def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Resources) -> StudyFolder:
+    with (
+        folder.write() as writer,
+        captured(folder.layout.log) as console,
+        listening(folder.name, console) as signals,
+    ):
+        optimizer = _rebuild(plan.space, folder, writer)
         with (
-            Display(folder, writer.record, trials=trials, console=console) as display,
+            Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,
         ):
             from study.launch import tuning
 
-            stop.listen()
-            display.workers = capacity
-            writer.append(kind, trials=trials, host=socket.gethostname(), pid=os.getpid(), workers=capacity)
-            best.refresh(folder, writer.record)
-            driver = Driver(folder, writer, optimizer, trials=trials, on_event=display.tell)
-            stop.driver = driver
+            signals.listen()
+            writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
+            for text in plan.notes:
+                writer.append("note", text=text)
+            spaces.write(folder, plan.space)
+            driver = Driver(
+                folder,
+                writer,
+                optimizer,
+                trials=plan.trials,
+                limits=plan.limits,
+                budget=plan.budget,
+                on_event=display.tell,
+            )
+            display.follow(driver.ending)
+            signals.ending = driver.ending
             try:
+                driver.make_good()
                 tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
             finally:
-                reason = "finished" if driver.is_complete else stop.reason or "failed"
-                driver.close(reason)
-    if reason != "finished" and stop.error is not None:
-        raise stop.error
+                reason = driver.close()
+    error = driver.ending.error
+    if isinstance(error, OSError):
+        raise failures.cannot_write(folder, error) from error
+    if error is not None:
+        raise error
+    if reason in ("interrupted", "terminated") and signals.error is not None:
+        raise signals.error
     if reason == "failed":
         raise LaunchError(f"{folder.name}: Ray Tune gave up", hint=f"see {folder.layout.log}")
     return folder
 
 
-def _rebuild(folder: StudyFolder, writer: RecordWriter) -> Optimizer:
+def _rebuild(space: Space, folder: StudyFolder, writer: RecordWriter) -> Optimizer:
     with folder.layout.events.open("rb") as lines:
-        return Optimizer.rebuild(folder.space, writer.record, events=[parse(line) for line in lines])
+        return Optimizer.rebuild(space, writer.record, events=[parse(line) for line in lines])
 
 
 def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
@@ -159,51 +242,3 @@ def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any
         },
         "provenance": provenance.collect(),
     }
-
-
-@dataclass
-class _Stop:
-    """Whether a signal asked the study to stop, and what to do then."""
-
-    study: str
-    driver: Driver | None = None
-    reason: str | None = None
-    """The reason to record, or None while nothing has asked."""
-    error: StudyError | None = None
-    """The error to end with, likewise."""
-
-    def listen(self) -> None:
-        """Take SIGINT and SIGTERM, in a main thread; to be done again once Ray is up, which takes SIGTERM for itself."""
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self.receive)
-            signal.signal(signal.SIGTERM, self.receive)
-
-    def receive(self, number: int, _: object) -> None:
-        """Hand out nothing more and stop Tune, which ends its loop on SIGUSR1; before there is a driver, end at once."""
-        hint = f"study resume {self.study} goes on with it"
-        if number == signal.SIGINT:
-            self.reason, self.error = "interrupted", InterruptedStudyError(f"{self.study}: interrupted", hint=hint)
-        else:
-            self.reason, self.error = "terminated", TerminatedStudyError(f"{self.study}: terminated", hint=hint)
-        if self.driver is None:
-            raise self.error
-        self.driver.stopping = True
-        signal.raise_signal(signal.SIGUSR1)
-
-
-@contextmanager
-def _stopping(study: str) -> Iterator[_Stop]:
-    """Turn SIGINT and SIGTERM into an orderly end while the block runs (in a main thread)."""
-    stop = _Stop(study)
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # Tune listens to it while it runs
-    stop.listen()
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """The seam to Ray Tune: a searcher that hands out the driver's trials, a scheduler that passes on what workers tell.
 
-Tune places trials on workers, reuses their processes and retries what is lost with a node. It decides nothing and
-remembers nothing: its experiment folder is scratch and its snapshots are never read.
+Tune places trials on workers and reuses their processes. It decides nothing and remembers nothing: a lost trial is handed
+out again by the driver, Tune's experiment folder is scratch and its snapshots are never read.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from colournet.data import DataBundle
 from study.launch.driver import Driver
@@ -22,11 +25,11 @@ from study.launch.messages import Report, Task
 from study.launch.worker import run_trial
 
 _MESSAGE = "message"
-_LOST_RETRIES = 3  # workers of one trial that may be lost before the trial is given up
+_OUT_OF_MEMORY = "running low on memory"  # in the words of ray.exceptions.OutOfMemoryError
 
 
 def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capacity: int) -> None:
-    """Run the driver's trials to the end, or until the process gets SIGUSR1, Tune's own sign to stop."""
+    """Run the driver's trials until it is over, or says that it is to end at once."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), per_trial)
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
@@ -44,41 +47,31 @@ def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capa
                 name=driver.space.name,
                 storage_path=scratch,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=_LOST_RETRIES),
+                stop=DriverStopper(driver),
+                failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
 
 
 class DriverSearcher(Searcher):
-    """Asks the driver for the next trial whenever one more fits, and tells it of trials that Tune gives up."""
+    """Asks the driver for the next trial whenever one more fits."""
 
     def __init__(self, driver: Driver, capacity: int) -> None:
         super().__init__(metric=None, mode=None)
         self._driver = driver
         self._capacity = capacity
-        self._numbers: dict[str, int] = {}
 
-    def suggest(self, trial_id: str) -> Any:
-        """Answer a task, None while all places are taken, or that there are no more."""
-        if self._driver.is_done:
+    def suggest(self, trial_id: str) -> Any:  # noqa: ARG002 (Tune's identity of a trial; ours is its number)
+        """Answer a task, None while none may begin, or that there are no more."""
+        if self._driver.is_over:
             return Searcher.FINISHED
         if self._driver.live >= self._capacity:
             return None
-        task = self._driver.next_task()
-        if task is None:
-            return Searcher.FINISHED
-        self._numbers[trial_id] = task.number
-        return task.to_mapping()
+        task = _guarded(self._driver, self._driver.next_task, otherwise=None)
+        return None if task is None else task.to_mapping()
 
-    def on_trial_complete(
-        self,
-        trial_id: str,
-        result: dict[str, Any] | None = None,  # noqa: ARG002 (the driver was told by the scheduler)
-        error: bool = False,
-    ) -> None:
-        """Tell of a trial that Tune has no more hope for; one that ended in order is not live any more."""
-        if error:
-            self._driver.lose(self._numbers[trial_id], f"its worker was lost {_LOST_RETRIES + 1} times")
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to do: the scheduler is told the same, and with the trial."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the record is elsewhere."""
@@ -92,7 +85,7 @@ class DriverSearcher(Searcher):
 
 
 class DriverScheduler(FIFOScheduler):
-    """Passes every report to the driver and its answer back."""
+    """Passes every report to the driver and its answer back, and tells it of lost workers."""
 
     def __init__(self, driver: Driver) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -101,16 +94,61 @@ class DriverScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Answer whether the trial goes on."""
         message: Report = json.loads(result[_MESSAGE])
-        answer = self._driver.receive(trial.config["number"], message)
+        number = trial.config["number"]
+        answer = _guarded(self._driver, lambda: self._driver.receive(number, message), otherwise="stop")
         return TrialScheduler.STOP if answer == "stop" else TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller: object, trial: Trial) -> None:  # noqa: ARG002
+        """Tell the driver that the trial's worker is no more."""
+        number, out_of_memory = trial.config["number"], _OUT_OF_MEMORY in _told(trial)
+        message = "its worker was killed, as its node ran out of memory" if out_of_memory else "its worker died"
+        _guarded(self._driver, lambda: self._driver.lose(number, message, out_of_memory=out_of_memory), otherwise=None)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (object, ())
 
 
+class DriverStopper(Stopper):
+    """Lets the driver look at the clock, and end Tune's loop with whatever still runs."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 (trials are stopped by reports)
+        """Never: a trial is stopped by the answer to its report."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end at once; Tune asks after every event, and ten times a second where there are none."""
+        return _guarded(self._driver, self._driver.tick, otherwise=True)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (object, ())
+
+
+_T = TypeVar("_T")
+
+
+def _guarded(driver: Driver, call: Callable[[], _T], *, otherwise: _T) -> _T:
+    """Call the driver; an error of its own ends the study and is raised there, where Tune would wrap and lose it."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 (kept whole, raised by the session)
+        driver.ending.give_up(error)
+        return otherwise
+
+
 def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
     """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped."""
     run_trial(Task(**config), bundle, lambda report: tune.report({_MESSAGE: json.dumps(report, allow_nan=False)}))
+
+
+def _told(trial: Trial) -> str:
+    """What Tune wrote of a trial's error; it keeps the error itself only of some kinds."""
+    try:
+        return Path(trial.error_file or "").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _trial_name(trial: Trial) -> str:

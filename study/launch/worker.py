@@ -3,47 +3,95 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import faulthandler
+import gc
 import os
 import socket
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from colournet import checkpoints, files
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData
+from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.metrics import EpochMetrics
 from colournet.models import count_parameters
 from colournet.objective import Objective
 from colournet.runs import save_samples
-from colournet.training import choose_device, train
+from colournet.training import train
 from study.launch.messages import Task, Tell
 from study.layout import TrialLayout
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_OVERTIME_SECONDS = 5.0  # beyond a tenth of the limit: an epoch that ends in time ends the trial, not the process
 
 
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """Train the trial of `task`, from its newest checkpoint if it has one, and tell how it goes.
 
-    Whatever goes wrong in training is told as `failed`, with the traceback in the trial's log; the worker lives on.
+    Whatever goes wrong in training is told as `failed`, with the traceback in the trial's log; the worker lives on. Only
+    an attempt that hangs far beyond its time limit takes its process along.
     """
     layout, attempt = TrialLayout(Path(task.folder)), 0
     try:
         attempt = _claim_attempt(layout)
-        config = TrainConfig.from_mapping(task.config)
-        files.write_text(layout.config, config.to_toml())
-        history = _adopt_checkpoint(layout, attempt)
-        tell(_started(attempt, config, history))
-        _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
+        with _watchdog(layout, attempt, task.timeout_seconds):
+            config = TrainConfig.from_mapping(task.config)
+            files.write_text(layout.config, config.to_toml())
+            history = _adopt_checkpoint(layout, attempt)
+            tell(_started(attempt, config, history))
+            _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
     except DivergedError as error:
         tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
     except Exception as error:  # noqa: BLE001 (the boundary of a trial: any error is the trial's, told and logged)
         with contextlib.suppress(OSError):  # where nothing can be written, telling must do
             _log(layout, attempt)
+        reason = _reason(error)
         message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        tell({"event": "failed", "attempt": attempt, "reason": "error", "message": message.splitlines()[0][:500]})
+        error.__traceback__ = None  # it holds what the trial held
+        if reason == "out_of_memory":
+            _release_memory()
+        tell({"event": "failed", "attempt": attempt, "reason": reason, "message": message.splitlines()[0][:500]})
+
+
+def _reason(error: Exception) -> str:
+    """The class of an error: `out_of_memory`, `disk_full`, or else just `error`."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        return "out_of_memory"
+    return "disk_full" if isinstance(error, OSError) and error.errno in _NO_ROOM else "error"
+
+
+def _release_memory() -> None:
+    """Give back what a trial that ran out of memory held, so that the next one in this process can have it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextlib.contextmanager
+def _watchdog(layout: TrialLayout, attempt: int, timeout_seconds: float | None) -> Iterator[None]:
+    """End this process if the block hangs beyond its time limit, leaving where each thread was in `stacks`.
+
+    It does not need Python's lock, which a hanging extension may hold.
+    """
+    if timeout_seconds is None:
+        yield
+        return
+    path = layout.stacks(attempt)
+    with path.open("w", encoding="utf-8") as file:
+        faulthandler.dump_traceback_later(timeout_seconds * 1.1 + _OVERTIME_SECONDS, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            path.unlink(missing_ok=True)
 
 
 def _train(task: Task, config: TrainConfig, data: TrainingData, *, attempt: int, resume: bool, tell: Tell) -> None:

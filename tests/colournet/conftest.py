@@ -9,6 +9,9 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from colournet import data
+from colournet.classifier import Classifier
+from colournet.classifier_config import ClassifierConfig
+from colournet.classifier_training import Labelled, read_labelled, train_classifier
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData, prepare
 from colournet.handout import read_palette
@@ -50,6 +53,20 @@ def bundle(config: TrainConfig) -> DataBundle:
 def training_data(config: TrainConfig, bundle: DataBundle) -> TrainingData:
     """What the run of `config` reads."""
     return bundle.for_run(config)
+
+
+@pytest.fixture(scope="session")
+def labelled_scenes() -> tuple[Labelled, Labelled]:
+    """Few scenes of the ten classes, to train a classifier and to validate it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_SCENES_COUNT", FEW_SCENES)
+        return read_labelled(ClassifierConfig(dataset="scenes"))
+
+
+@pytest.fixture(scope="session")
+def trained_classifier(labelled_scenes: tuple[Labelled, Labelled]) -> Classifier:
+    """A classifier of the scenes, after a few epochs."""
+    return train_classifier(ClassifierConfig(dataset="scenes", epochs=4), *labelled_scenes)[0]
 
 
 @pytest.fixture(scope="session")

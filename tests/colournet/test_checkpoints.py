@@ -1,6 +1,7 @@
 """Files of weights come back as they were, and a bad one is told in a sentence, whatever is wrong with it."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -15,10 +16,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from colournet import checkpoints
+from colournet import checkpoints, tensor_files
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import COLOUR_SPACES, TrainConfig
 from colournet.data import TrainingData
@@ -136,11 +137,49 @@ def test_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         scratch.write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", break_off)
+    monkeypatch.setattr(tensor_files, "save_file", break_off)
     with pytest.raises(OSError, match="no space"):
         checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE + 0.1))
 
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What safetensors tells in words comes with its number, so that a full disk can be told from a bug."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    with pytest.raises(OSError, match="No space left") as caught:
+        checkpoints.save_model(tmp_path / "model.safetensors", Model(build(CONFIG), CONFIG, PALETTE))
+
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "model.safetensors"))
+
+
+def test_an_error_that_is_not_the_systems_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other error of safetensors is not taken for the disk's."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: unknown dtype")
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    with pytest.raises(SafetensorError, match="unknown dtype"):
+        checkpoints.save_model(tmp_path / "model.safetensors", Model(build(CONFIG), CONFIG, PALETTE))
+
+
+def test_a_full_disk_keeps_the_file_before(small_disk: Path) -> None:
+    """On a disk that is really full a save fails with its number; the file before it stays and nothing is left beside it."""
+    path = small_disk / "model.safetensors"
+    checkpoints.save_model(path, Model(build(CONFIG), CONFIG, PALETTE))
+    before = path.read_bytes()
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        checkpoints.save_model(path, Model(build(CONFIG.replace(num_filters=64)), CONFIG, PALETTE))
+
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before
+    assert list(small_disk.iterdir()) == [path]
 
 
 @given(data=st.data())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from colournet.config import TrainConfig
-from colournet.data import DataBundle, prepare, read_test_images
+from colournet.data import DataBundle, prepare, read_images, read_splits, read_test_images, read_train_images
 from colournet.errors import ConfigError
 from colournet.palette import quantize
 from colournet.palette_name import PaletteName
@@ -42,6 +42,28 @@ def test_handout_protocol(config: TrainConfig, bundle: DataBundle) -> None:
         pixels(bundle.train_images["horse"]) | pixels(bundle.validation_images)
     )
     assert (handout.validation_images == read_test_images(config)).all()
+
+
+@pytest.mark.parametrize("protocol", ["split", "handout"])
+def test_images_without_labels(protocol: str, config: TrainConfig) -> None:
+    """What is read without fitting a palette are the images that a run has."""
+    config = config.replace(protocol=protocol)
+    prepared = prepare(config)
+
+    assert (read_images(config, split="validation") == prepared.validation_images).all()
+    assert (read_images(config, split="test") == read_test_images(config)).all()
+    assert (read_train_images(config) == prepared.train_images["horse"]).all()
+
+
+def test_splits_of_several_classes(config: TrainConfig) -> None:
+    """Each class is split as a run of that category splits it."""
+    splits = read_splits(config, classes=["frog", "horse"])
+
+    assert list(splits) == ["frog", "horse"]
+    for name, (train, validation) in splits.items():
+        alone = prepare(config.replace(category=name))
+        assert (train == alone.train_images[name]).all()
+        assert (validation == alone.validation_images).all()
 
 
 def test_labels_are_the_nearest_colours(bundle: DataBundle) -> None:

@@ -172,6 +172,20 @@ def test_evaluate() -> None:
     assert list(scores["floors"]) == ["grey_copy", "grey_table", "palette_ceiling"]
 
 
+def test_evaluate_in_the_threads_of_training() -> None:
+    """Scores are computed in as many threads as the config says, as in training; then there are as many as before."""
+    images, _ = labelled_images(count=3)
+    during = []
+    network = Constant(0.0, 0.0, 0.0, 9.0)
+    network.register_forward_hook(lambda *_: during.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+
+    evaluate(Model(network, CONFIG.replace(num_threads=before + 1), PALETTE), images, images)
+
+    assert set(during) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_measures() -> None:
     """The model and each floor have the same measures, which agree with the scores and are those of the right pictures."""
     images = np.random.default_rng(0).integers(0, 256, (30, 3, 12, 12), dtype=np.uint8)

@@ -24,6 +24,11 @@ def pair(seed: int, *, count: int = 2, side: int = 14, noise: int = 60) -> tuple
     return torch.tensor(answer.astype(np.uint8)), torch.tensor(truth.astype(np.uint8))
 
 
+def lab(*sets: Tensor) -> list[Tensor]:
+    """Images in Lab."""
+    return [scores.to_lab(images) for images in sets]
+
+
 def flat(*rgb: int, count: int = 1) -> Tensor:
     """Images of one colour."""
     return torch.tensor(rgb, dtype=torch.uint8)[None, :, None, None].repeat(count, 1, 12, 12)
@@ -79,7 +84,7 @@ def test_ciede2000(seed: int) -> None:
 
     expected = color.deltaE_ciede2000(skimage_lab(answer), skimage_lab(truth), channel_axis=1).mean()
 
-    assert scores.ciede2000(answer, truth) == pytest.approx(expected, abs=0.01)
+    assert scores.ciede2000(*lab(answer, truth)) == pytest.approx(expected, abs=0.01)
 
 
 @settings(deadline=None, max_examples=20)
@@ -92,7 +97,7 @@ def test_ab_auc(seed: int) -> None:
 
     curve = [(errors <= threshold).mean() for threshold in thresholds]
 
-    assert scores.ab_auc(answer, truth) == pytest.approx(100 * np.trapezoid(curve, thresholds) / 150, abs=0.05)
+    assert scores.ab_auc(*lab(answer, truth)) == pytest.approx(100 * np.trapezoid(curve, thresholds) / 150, abs=0.05)
 
 
 def test_ab_auc_of_known_errors() -> None:
@@ -101,9 +106,9 @@ def test_ab_auc_of_known_errors() -> None:
     apart = math.dist(red, green)
 
     assert apart > 150
-    assert scores.ab_auc(flat(255, 0, 0), flat(0, 255, 0)) == 0
-    assert scores.ab_auc(flat(10, 10, 10), flat(200, 200, 200)) == pytest.approx(100, abs=1e-3)
-    assert scores.ab_auc(flat(90, 90, 90), flat(255, 0, 0)) == pytest.approx(
+    assert scores.ab_auc(*lab(flat(255, 0, 0), flat(0, 255, 0))) == 0
+    assert scores.ab_auc(*lab(flat(10, 10, 10), flat(200, 200, 200))) == pytest.approx(100, abs=1e-3)
+    assert scores.ab_auc(*lab(flat(90, 90, 90), flat(255, 0, 0))) == pytest.approx(
         100 * (1 - math.hypot(*red) / 150), abs=0.01
     )
 
@@ -114,10 +119,10 @@ def test_rebalanced_auc() -> None:
     answer = flat(90, 90, 90, count=4)
     prior = scores.ab_prior(truth)
 
-    on_red = scores.ab_auc(answer[3:], truth[3:])
+    on_red = scores.ab_auc(*lab(answer[3:], truth[3:]))
 
-    assert scores.ab_auc(answer, truth) == pytest.approx((3 * 100 + on_red) / 4, abs=1e-3)
-    assert scores.ab_auc_rebalanced(answer, truth, prior) == pytest.approx((100 + on_red) / 2, abs=1e-3)
+    assert scores.ab_auc(*lab(answer, truth)) == pytest.approx((3 * 100 + on_red) / 4, abs=1e-3)
+    assert scores.ab_auc_rebalanced(*lab(answer, truth), prior) == pytest.approx((100 + on_red) / 2, abs=1e-3)
 
 
 def test_prior() -> None:
@@ -168,15 +173,15 @@ def test_accuracy_within(seed: int, epsilon: float) -> None:
 
     low, high = ((apart <= widest + slack).all(axis=1).mean() for slack in (-1, 1))
 
-    assert low <= scores.accuracy_within(answer, truth, epsilon=epsilon) <= high
+    assert low <= scores.accuracy_within(*lab(answer, truth), epsilon=epsilon) <= high
 
 
 def test_accuracy_within_reaches_the_edge() -> None:
     """A difference of exactly epsilon, or of 2.2 epsilon, is within."""
     darker, lighter = flat(119, 119, 119), flat(124, 124, 124)  # L of 50.0 and 52.0
 
-    assert scores.accuracy_within(darker, lighter, epsilon=2.0) == 1
-    assert scores.accuracy_within(darker, lighter, epsilon=1.9) == 0
+    assert scores.accuracy_within(*lab(darker, lighter), epsilon=2.0) == 1
+    assert scores.accuracy_within(*lab(darker, lighter), epsilon=1.9) == 0
 
 
 @settings(deadline=None, max_examples=30)
@@ -204,6 +209,7 @@ def test_equal_images() -> None:
     assert scores.psnr_pooled_db(images, images) == math.inf
     assert scores.psnr_image_mean_db(images, images) == pytest.approx(10 * math.log10(12 * 256**2))
     assert scores.ssim(images, images) == pytest.approx(1)
-    assert scores.ciede2000(images, images) == scores.colourfulness_difference(images, images) == 0
-    assert scores.accuracy_within(images, images, epsilon=0.0) == 1
-    assert scores.ab_auc(images, images) == scores.ab_auc_rebalanced(images, images, prior) == pytest.approx(100)
+    assert scores.ciede2000(*lab(images, images)) == scores.colourfulness_difference(images, images) == 0
+    assert scores.accuracy_within(*lab(images, images), epsilon=0.0) == 1
+    assert scores.ab_auc(*lab(images, images)) == pytest.approx(100)
+    assert scores.ab_auc_rebalanced(*lab(images, images), prior) == pytest.approx(100)

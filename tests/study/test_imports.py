@@ -33,11 +33,13 @@ def command(*arguments: str) -> str:
         ("show", "little"),
         ("show", "little", "--json"),
         ("check", "space.toml"),
+        ("doctor", "little"),
+        ("doctor", "little", "--repair"),
     ],
     ids=" ".join,
 )
 def test_light_commands_load_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """Help, list, show and check load neither ray nor torch nor pandas, nor anything of their weight."""
+    """Help, list, show, check and doctor load neither ray nor torch nor pandas, nor anything of their weight."""
     make_folder(tmp_path / "results")
     (tmp_path / "space.toml").write_text(SPACE)
 

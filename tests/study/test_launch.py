@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,15 @@ from study.errors import StudyError
 from study.launch import session
 from study.launch.cluster import Resources
 from study.launch.session import launch, resume
+from study.limits import Budget, Limits
 from study.records import StudyRecord, parse
 from study.reproduce import reproduce
 from study.space import Space
 from study.store import StudyFolder
-from tests.conftest import Start
+from tests.conftest import Start, running_study
 from tests.study.helpers import SPACE
 
+FAULTS = Path(__file__).parent / "faults"
 LONG = SPACE.replace("low = 2\nhigh = 4", "low = 25\nhigh = 30").replace("trials = 4", "trials = 2")
 
 
@@ -52,11 +55,18 @@ def epochs_recorded(at_least: int) -> Callable[[StudyRecord], bool]:
     return lambda record: sum(len(trial.epochs) for trial in record.trials.values()) >= at_least
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> StudyFolder:
-    """A study of four trials that ran to its end."""
-    results = tmp_path_factory.mktemp("results")
-    return launch(Space.parse(SPACE), results, resources=Resources(address=ray_address))
+@pytest.fixture(scope="module", params=["a local Ray", "a cluster"])
+def finished(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ray_address: str, ray_dir: Path
+) -> StudyFolder:
+    """A study of four trials that ran to its end, on each kind of Ray there is: what follows holds for both."""
+    root = tmp_path_factory.mktemp("finished")
+    if request.param == "a cluster":
+        return launch(Space.parse(SPACE), root / "results", resources=Resources(address=ray_address))
+    (root / "space.toml").write_text(SPACE)
+    with running_study(root, ray_dir) as start:  # a process of its own: one process is connected to one Ray
+        assert start("launch", "space.toml", "--cpus", "2").wait(timeout=240) == 0
+    return StudyFolder.open(root / "results", "little")
 
 
 def test_a_launched_study_ends_whole(finished: StudyFolder) -> None:
@@ -67,9 +77,17 @@ def test_a_launched_study_ends_whole(finished: StudyFolder) -> None:
     assert record.counts == {"completed": 4, "pruned": 0, "failed": 0, "interrupted": 0, "running": 0}
     for trial in record.trials.values():
         assert sorted(trial.epochs) == list(range(1, trial.params["epochs"] + 1))
-        assert (finished.layout.root / str(trial.checkpoint)).exists()
         assert finished.layout.trial(trial.number).samples.exists()
     assert not finished.layout.lock.exists()
+
+
+def test_the_best_models_are_kept_and_no_more(finished: StudyFolder) -> None:
+    """Of four completed trials three keep their model; nothing to train on from is left of any."""
+    kept = [trial.checkpoint for trial in finished.read().trials.values() if trial.checkpoint is not None]
+
+    files = finished.layout.root.glob("trials/*/attempt-*/*")
+    assert sorted(path.relative_to(finished.layout.root).as_posix() for path in files) == kept
+    assert len(kept) == 3
 
 
 def test_actors_are_reused(finished: StudyFolder) -> None:
@@ -255,6 +273,118 @@ def test_a_signal_leaves_a_resumable_study(
     assert record.counts["completed"] == 2
     assert max(trial.attempt for trial in record.trials.values()) == 2
     assert reproduce(folder, 0, tolerance=0.02).outcome == "identical"
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, study_command: Start) -> None:
+    """Whoever asks twice does not wait for an epoch to end; the record is whole, and the study resumable."""
+    slow = LONG.replace("train_images = 40", "train_images = 1200").replace("num_filters = 2", "num_filters = 256")
+    (tmp_path / "space.toml").write_text(slow)
+    process = study_command("launch", "space.toml", "--grace", "10m")
+    folder = wait_until(tmp_path / "results", lambda record: any(t.started for t in record.trials.values()), process)
+    assert process.stderr is not None
+
+    process.send_signal(signal.SIGTERM)
+    told = iter(process.stderr.readline, "")
+    assert any("a second signal ends at once" in line for line in told)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert "ended at once; study resume little" in err
+    assert "Traceback" not in err
+    record = folder.read()
+    assert (folder.state(record), record.torn_bytes) == ("interrupted", 0)
+    assert all(trial.last_epoch == 0 for trial in record.trials.values())
+
+
+def test_a_hanging_trial_is_ended(tmp_path: Path, study_command: Start) -> None:
+    """A trial that hangs beyond its time limit fails as timed out and says where it hung; the study ends all the same."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults" / "hang").touch()
+    path = os.pathsep.join([str(FAULTS), *sys.path])
+
+    process = study_command(
+        "launch", "space.toml", "--trial-timeout", "2s", PYTHONPATH=path, STUDY_FAULTS=str(tmp_path / "faults")
+    )
+    out, err = process.communicate(timeout=240)
+
+    assert process.returncode == 0, (out, err)
+    folder = StudyFolder.open(tmp_path / "results", "little")
+    record = folder.read()
+    (hung,) = [trial for trial in record.trials.values() if trial.state == "failed"]
+    assert hung.reason == "timed_out"
+    assert "sitecustomize.py" in folder.layout.trial(hung.number).stacks(1).read_text()
+    assert record.counts["completed"] == 3
+    assert "trial 0 failed: hung beyond 2 s" in err or hung.number == 1
+
+
+def test_a_worker_that_ray_kills_for_memory_is_out_of_memory(tmp_path: Path, study_command: Start) -> None:
+    """On a node that is short of memory a trial is tried once more, alone, and then failed as out of memory, not lost."""
+    (tmp_path / "space.toml").write_text(LONG)
+    short = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "200"}
+
+    process = study_command("launch", "space.toml", "--trials", "1", **short)
+    out, err = process.communicate(timeout=240)
+
+    assert process.returncode == 0, (out, err)
+    trial = StudyFolder.open(tmp_path / "results", "little").read().trial(0)
+    assert (trial.state, trial.reason) == ("failed", "out_of_memory")
+    assert trial.interruptions == {"out_of_memory": 1}
+
+
+def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path, study_command: Start) -> None:
+    """It ends with 1 after some failures in a row, with the first one's traceback, and can be resumed."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "faults" / "error").mkdir(parents=True)
+    path = os.pathsep.join([str(FAULTS), *sys.path])
+
+    process = study_command(
+        "launch", "space.toml", "--max-failures", "2", PYTHONPATH=path, STUDY_FAULTS=str(tmp_path / "faults")
+    )
+    _, err = process.communicate(timeout=240)
+
+    assert process.returncode == 1
+    assert "error: little: 2 trials failed in a row, the first, trial " in err
+    assert "RuntimeError: an error on demand" in err
+    assert "Traceback (most recent call last):" in err
+    folder = StudyFolder.open(tmp_path / "results", "little")
+    assert folder.read().ended == "failed"
+
+    assert study_command("resume", "little").wait(timeout=240) == 0
+    assert folder.state(folder.read()) == "finished"
+
+
+def test_a_time_budget_ends_a_study_in_order(tmp_path: Path, study_command: Start) -> None:
+    """When its time is up a launch interrupts its trials after their epoch and ends with 0; resume finishes."""
+    (tmp_path / "space.toml").write_text(LONG)
+    process = study_command("launch", "space.toml", "--time-budget", "6s")
+    out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0, (out, err)
+    folder = StudyFolder.open(tmp_path / "results", "little")
+    record = folder.read()
+    assert (folder.state(record), record.ended) == ("interrupted", "budget")
+    assert "little: interrupted (budget)" in out
+
+    assert study_command("resume", "little").wait(timeout=240) == 0
+    assert folder.state(folder.read()) == "finished"
+
+
+def test_an_epoch_budget_extends_a_finished_study(tmp_path: Path, ray_address: str) -> None:
+    """Resumed with a budget and no number of trials, a finished study goes on for exactly what the budget pays for."""
+    resources = Resources(address=ray_address)
+    folder = launch(Space.parse(SPACE), tmp_path, trials=1, resources=resources, limits=Limits(keep_checkpoints=1))
+    trained = folder.read().trained
+
+    resume(folder, budget=Budget(epochs=trained + 9), resources=resources)
+
+    record = folder.read()
+    assert trained + 7 <= record.trained <= trained + 9
+    assert len(record.trials) > 1
+    assert record.limits["keep_checkpoints"] == 1  # limits stay as they were
+    with pytest.raises(StudyError, match="epochs were trained already"):
+        resume(folder, budget=Budget(epochs=1), resources=resources)
 
 
 def test_a_killed_driver_loses_nothing(tmp_path: Path, study_command: Start) -> None:

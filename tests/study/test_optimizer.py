@@ -1,130 +1,45 @@
-"""Optuna's side: what is asked, what is pruned, and that a rebuilt study knows what the old one knew."""
+"""Optuna's side: what is asked, of the sampler or at known points, and what is told."""
 
 import random
-from typing import Any
 
 import optuna
 import pytest
 
 from study.launch.optimizer import Optimizer, decode, distribution, encode
 from study.parameters import Parameter
-from study.space import Space
-from tests.study.helpers import PARAMS, SPACE, make_space
+from tests.study.helpers import PARAMS, SPACE, epoch, make_space, started
+from tests.study.made_up_studies import MadeUpStudy, rebuilt
 
 LISTS = '[search.extra_classes]\nkind = "choice"\nchoices = [[], ["deer"], ["deer", "dog"]]\n'
 CONDITION = '[search.kernel_size]\nkind = "choice"\nchoices = [3, 5]\nwhen = { model = ["unet"] }\n'
 HALVING = SPACE.replace('kind = "none"', 'kind = "successive_halving", min_epochs = 1, reduction_factor = 2')
 
 
-def simulate(optimizer: Optimizer, events: list[dict[str, Any]], trials: int, space: Space) -> None:
-    """Run trials against a made-up loss, three at a time and interleaved, noting what the driver would record."""
-    generator = random.Random(0)
-    live: dict[int, int] = {}
-    asked = len(optimizer.study.trials)
-    while asked < trials or live:
-        while asked < trials and len(live) < 3:
-            number, params = optimizer.ask()
-            events.append({"event": "asked", "trial": number, "params": params})
-            live[number], asked = 0, asked + 1
-        number = generator.choice(sorted(live))
-        live[number] += 1
-        value = 1 / live[number] + optimizer.study.trials[number].params["learning_rate"]
-        losses = {"train_loss": value, "val_loss": value}
-        events.append({"event": "epoch", "trial": number, "epoch": live[number], **losses})
-        should_prune = optimizer.report(number, live[number], value)
-        if number % 7 == 6:
-            optimizer.fail(number)
-            events.append({"event": "failed", "trial": number})
-        elif should_prune:
-            optimizer.prune(number)
-            events.append({"event": "pruned", "trial": number})
-        elif live[number] == optimizer.study.trials[number].params["epochs"]:
-            optimizer.complete(number, value)
-            events.append({"event": "completed", "trial": number, "value": value})
-        else:
-            continue
-        del live[number]
-
-
-def knowledge(optimizer: Optimizer) -> list[tuple[object, ...]]:
-    """All that the sampler and the pruner reason over; TPE's note of a trial's parameters repeats `params`."""
-    return [
-        (
-            *(t.number, t.state, t.params, t.distributions, t.values, t.intermediate_values),
-            {name: value for name, value in t.system_attrs.items() if not name.startswith("tpe:relative_params")},
-        )
-        for t in optimizer.study.trials
-    ]
-
-
-@pytest.mark.parametrize("pruner", ["successive_halving", "hyperband", "median", "percentile", "none"])
-def test_a_rebuilt_study_knows_what_the_old_one_knew(pruner: str) -> None:
-    """Replaying the record gives the same Optuna study, trial by trial, the pruner's own notes included."""
-    space = make_space(LISTS + CONDITION, SPACE.replace('kind = "none"', f'kind = "{pruner}"'))
-    optimizer, events = Optimizer(space), list[dict[str, Any]]()
-    simulate(optimizer, events, 30, space)
-
-    again = Optimizer(space, asked=30)
-    for event in events:
-        again.replay(event)
-
-    assert knowledge(again) == knowledge(optimizer)
-    states = {trial.state.name for trial in optimizer.study.trials}
-    assert states >= ({"COMPLETE", "FAIL"} if pruner == "none" else {"COMPLETE", "FAIL", "PRUNED"})
-
-
-def test_replaying_copies_no_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rebuild never asks for copies of all trials, whose cost would grow with the square of the study."""
-    space = make_space(text=HALVING)
-    optimizer, events = Optimizer(space), list[dict[str, Any]]()
-    simulate(optimizer, events, 30, space)
-
-    def copy_all(_: optuna.Study) -> None:
-        raise AssertionError("all trials were copied")
-
-    monkeypatch.setattr(optuna.Study, "trials", property(copy_all))
-    again = Optimizer(space, asked=30)
-    for event in events:
-        again.replay(event)
-
-    assert len(again.study.get_trials(deepcopy=False)) == 30
-
-
 def test_a_loss_that_is_no_number_is_never_replayed() -> None:
     """An epoch that ended its trial as diverged leaves nothing for the pruner, even where the objective was finite."""
     space = make_space(text=HALVING.replace("trials = 4", 'trials = 4\nobjective = { metric = "val_accuracy" }'))
-    optimizer = Optimizer(space)
-    optimizer.replay({"event": "asked", "trial": 0, "params": PARAMS})
-    told = {"event": "epoch", "trial": 0, "epoch": 1, "train_loss": None, "val_loss": None, "val_accuracy": 0.9}
-    optimizer.replay(told)
+    events = [
+        {"event": "asked", "trial": 0, "params": PARAMS, "seed": 1},
+        {"event": "started", "trial": 0, **started()},
+        {"event": "epoch", "trial": 0, **epoch(1, None)},
+    ]
+
+    optimizer = rebuilt(space, [{"time": "2026-01-01T00:00:00.000Z", **event} for event in events])
 
     assert optimizer.study.trials[0].intermediate_values == {}
 
 
 def test_a_pruned_trial_is_told_as_pruned() -> None:
     """A trial stopped early is PRUNED in Optuna and keeps all its intermediate values."""
-    space = make_space(text=HALVING)
-    optimizer, events = Optimizer(space), list[dict[str, Any]]()
-    simulate(optimizer, events, 20, space)
+    study = MadeUpStudy(make_space(text=HALVING), trials=20)
+    study.run(random.Random(0).randrange)
 
-    for event in (event for event in events if event["event"] == "pruned"):
-        trial = optimizer.study.trials[event["trial"]]
-        told = [e["epoch"] for e in events if e["event"] == "epoch" and e["trial"] == trial.number]
-        assert trial.state == optuna.trial.TrialState.PRUNED
-        assert sorted(trial.intermediate_values) == told
-
-
-def test_a_restart_never_repeats_a_suggestion() -> None:
-    """Restarted after every single ask, one seed still suggests something new each time."""
-    space = make_space()
-    asked: list[dict[str, Any]] = []
-    for count in range(15):
-        optimizer = Optimizer(space, asked=count)
-        for number, params in enumerate(asked):
-            optimizer.replay({"event": "asked", "trial": number, "params": params})
-        asked.append(optimizer.ask()[1])
-
-    assert len({params["learning_rate"] for params in asked}) == 15
+    pruned = [trial for trial in study.record.trials.values() if trial.state == "pruned"]
+    assert pruned
+    for trial in pruned:
+        told = study.optimizer.study.trials[trial.number]
+        assert told.state == optuna.trial.TrialState.PRUNED
+        assert sorted(told.intermediate_values) == sorted(trial.epochs)
 
 
 def test_the_same_seed_suggests_the_same() -> None:
@@ -163,12 +78,51 @@ def test_choices_survive_the_way_to_optuna_and_back() -> None:
     assert [decode(parameter, encode(parameter, choice)) for choice in parameter.choices] == list(parameter.choices)
 
 
-def test_an_epoch_told_twice_counts_once() -> None:
-    """The first value of an epoch stays when a retry reports it again, and nothing is warned of."""
-    optimizer = Optimizer(make_space())
-    number, _ = optimizer.ask()
+def test_a_range_that_ends_between_two_steps_ends_at_the_last() -> None:
+    """A `high` that is no step is never asked for, and Optuna has nothing to warn of."""
+    whole = Parameter(name="num_filters", kind="int", low=8, high=20, step=5)
+    real = Parameter(name="label_smoothing", kind="float", low=0.0, high=0.35, step=0.1)
 
-    optimizer.report(number, 1, 2.0)
-    optimizer.report(number, 1, 3.0)
+    assert distribution(whole) == optuna.distributions.IntDistribution(8, 18, step=5)
+    assert distribution(real) == optuna.distributions.FloatDistribution(0.0, 0.3, step=0.1)
 
-    assert optimizer.study.trials[number].intermediate_values == {1: 2.0}
+
+WHOLE = {"model": "unet", "epochs": 2, "learning_rate": 0.003, "extra_classes": ["deer", "dog"], "kernel_size": 5}
+
+
+def test_a_known_point_is_asked_as_it_is() -> None:
+    """A point that names all its parameters is the next trial, under the next number, and suggestions go on after it."""
+    optimizer = Optimizer(make_space(LISTS + CONDITION))
+
+    asked = [optimizer.ask(), optimizer.ask(WHOLE), optimizer.ask()]
+
+    assert [number for number, _ in asked] == [0, 1, 2]
+    assert asked[1][1] == WHOLE
+    assert [type(value) for value in asked[1][1].values()] == [str, int, float, list, int]
+    assert asked[2][1] != WHOLE
+    assert {trial.state.name for trial in optimizer.study.trials} == {"RUNNING"}
+
+
+@pytest.mark.parametrize("startup_trials", [0, 100])
+def test_what_a_known_point_leaves_open_is_drawn(startup_trials: int) -> None:
+    """The sampler completes a point, within the conditions, whether it draws at random or knows trials already."""
+    text = SPACE.replace("[fixed]", f'sampler = {{ kind = "tpe", startup_trials = {startup_trials} }}\n[fixed]')
+    optimizer = Optimizer(make_space(LISTS + CONDITION, text))
+    for loss in (1.0, 2.0, 3.0):
+        optimizer.complete(optimizer.ask()[0], loss)
+
+    params = [optimizer.ask({"model": model, "learning_rate": 0.005})[1] for model in ("unet", "cnn") * 5]
+
+    assert {values["learning_rate"] for values in params} == {0.005}
+    assert [values["model"] for values in params] == ["unet", "cnn"] * 5
+    assert all(("kernel_size" in values) == (values["model"] == "unet") for values in params)
+    assert len({values["epochs"] for values in params}) > 1
+
+
+def test_the_sampler_learns_from_known_points() -> None:
+    """A known point is told and kept like any other trial."""
+    optimizer = Optimizer(make_space(LISTS + CONDITION))
+    number, _ = optimizer.ask(WHOLE)
+    optimizer.complete(number, 0.5)
+
+    assert optimizer.study.best_trial.params == {**WHOLE, "extra_classes": "deer+dog"}

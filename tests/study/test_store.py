@@ -1,17 +1,12 @@
 """The results folder: made whole, written by one, read by all."""
 
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from study import lock
-from study.errors import LockedError, RecordError, StudyError
+from study.errors import RecordError, StudyError
 from study.store import StudyFolder, study_folders
 from tests.study.helpers import PARAMS, SPACE, epoch, make_folder, session, started
 
@@ -159,72 +154,6 @@ def test_a_damaged_space_names_the_studys_own_file(tmp_path: Path, content: byte
 
     assert caught.value.message.startswith(f"{folder.layout.space}: ")
     assert "search_spaces" not in str(caught.value.hint)
-
-
-def test_an_illegal_event_leaves_no_trace(tmp_path: Path) -> None:
-    """The writer refuses an event that may not come, and neither file nor state changes."""
-    folder = make_folder(tmp_path)
-    with folder.write() as writer:
-        writer.append("launched", **session())
-        size = folder.layout.events.stat().st_size
-        with pytest.raises(RecordError):
-            writer.append("epoch", 0, **epoch(1, 1.0))
-
-    assert folder.layout.events.stat().st_size == size
-
-
-def test_a_record_cut_anywhere_in_its_last_lines_can_be_written_again(tmp_path: Path) -> None:
-    """Whatever byte a crash cut the record at, it opens, keeps what stood before, and takes new events."""
-    folder = make_folder(tmp_path)
-    write_one_trial(folder)
-    whole = folder.layout.events.read_bytes()
-    start = len(b"".join(whole.splitlines(keepends=True)[:-2]))
-
-    for cut in range(start, len(whole)):
-        folder.layout.events.write_bytes(whole[:cut])
-        with folder.write() as writer:
-            writer.append("resumed", **session(1))
-        lines = folder.layout.events.read_bytes().splitlines(keepends=True)
-        kept = whole[:cut].splitlines(keepends=True)
-        assert lines[: whole[:cut].count(b"\n")] == [line for line in kept if line.endswith(b"\n")]
-        assert json.loads(lines[-1])["event"] == "resumed"
-        assert folder.read().torn_bytes == 0
-
-
-def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
-    """While one process writes a study, another is refused with the owner's number."""
-    folder = make_folder(tmp_path)
-
-    with folder.write(), pytest.raises(LockedError, match=f"process {os.getpid()} on "), folder.write():
-        pass
-
-
-def test_a_dead_owners_lock_is_taken_over(tmp_path: Path) -> None:
-    """A lock left by a killed process does not hold anyone up."""
-    folder = make_folder(tmp_path)
-    script = (
-        "import sys, os, signal; from pathlib import Path; from study import lock\n"
-        "with lock.hold(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", script, folder.layout.lock], check=False)
-    assert folder.layout.lock.exists()
-
-    with folder.write() as writer:
-        writer.append("launched", **session())
-
-    assert not folder.layout.lock.exists()
-
-
-def test_an_owner_elsewhere_is_alive_while_it_renews(tmp_path: Path) -> None:
-    """An owner on another machine counts as alive until its lock has not been renewed for a minute."""
-    path = tmp_path / "driver.lock"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 1}))
-    assert lock.living_owner(path) == lock.Owner("elsewhere", 1, 1)
-
-    past = time.time() - 2 * lock.STALE_SECONDS
-    os.utime(path, (past, past))
-
-    assert lock.living_owner(path) is None
 
 
 def test_state_follows_the_driver(tmp_path: Path) -> None:

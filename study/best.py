@@ -14,20 +14,20 @@ _NOT_METRICS = ("event", "time", "trial", "attempt", "filled_in")
 
 
 def refresh(folder: StudyFolder, record: StudyRecord) -> None:
-    """Make `best/` that of the record's best trial, if it is not.
+    """Make `best/` that of the record's best trial, if it is not and that trial's model was kept.
 
     `metrics.json` is taken away first and comes back last, so where it is, the other files belong to the trial that it
     names. Raises `LaunchError` if the trial's files are not where the driver can read them.
     """
     trial = folder.best(record)
-    if trial is None or _published(folder) == trial.number:
+    model = None if trial is None else folder.model(trial)
+    if trial is None or model is None or published(folder) == trial.number:
         return
-    assert trial.checkpoint is not None
     source, target = folder.layout.trial(trial.number), folder.layout.best
     target.root.mkdir(exist_ok=True)
     target.metrics.unlink(missing_ok=True)
     try:
-        files.copy(folder.layout.root / trial.checkpoint, target.model)
+        files.copy(model, target.model)
         files.copy(source.config, target.config)
         files.copy(source.samples, target.samples)
     except FileNotFoundError as error:
@@ -51,7 +51,7 @@ def _told(folder: StudyFolder, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _published(folder: StudyFolder) -> int | None:
+def published(folder: StudyFolder) -> int | None:
     """The trial whose files `best/` holds, or None if it holds none, or not all."""
     try:
         return int(json.loads(folder.layout.best.metrics.read_bytes())["trial"])

@@ -1,0 +1,76 @@
+"""SIGINT and SIGTERM: the first ends a study in order, the second at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from study.errors import InterruptedStudyError, StudyError, TerminatedStudyError
+from study.launch.ending import Ending
+
+_SHOW_CURSOR = "\x1b[?25h"
+_KINDS: dict[int, tuple[str, type[StudyError]]] = {
+    signal.SIGINT: ("interrupted", InterruptedStudyError),
+    signal.SIGTERM: ("terminated", TerminatedStudyError),
+}
+
+
+@dataclass
+class Signals:
+    """Whether a signal asked the study to stop, and what to do then."""
+
+    study: str
+    terminal: TextIO
+    ending: Ending | None = None
+    """What to tell; None before trials are handed out, when a signal ends the study at once."""
+    error: StudyError | None = None
+    """The error to end with, None while nothing has asked."""
+
+    def listen(self) -> None:
+        """Take the signals, in a main thread; to be done again once Ray is up, which takes SIGTERM for itself."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _KINDS:
+                signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _: object) -> None:
+        reason, kind = _KINDS[number]
+        if self.error is not None:
+            self._end_at_once(kind.exit_code)
+        self.error = kind(f"{self.study}: {reason}", hint=f"study resume {self.study} goes on with it")
+        if self.ending is None:
+            raise self.error
+        self.ending.stop(reason)
+        if not self.terminal.isatty():  # there the live table says so
+            self._say(f"{self.study}: {reason}; running trials end their epoch, a second signal ends at once")
+
+    def _end_at_once(self, code: int) -> None:
+        """Leave without another word to the record, which is whole after every event; Ray ends with this process."""
+        cursor = _SHOW_CURSOR if self.terminal.isatty() else ""
+        self._say(f"{cursor}\n{self.study}: ended at once; study resume {self.study} goes on with it")
+        os._exit(code)
+
+    def _say(self, text: str) -> None:
+        """Write past the buffer, in which the signal may have interrupted a write."""
+        os.write(self.terminal.fileno(), f"{text}\n".encode())
+
+
+@contextmanager
+def listening(study: str, terminal: TextIO) -> Iterator[Signals]:
+    """Turn SIGINT and SIGTERM into an orderly end while the block runs (in a main thread)."""
+    signals = Signals(study, terminal)
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = {number: signal.getsignal(number) for number in _KINDS}
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    signals.listen()
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Faults on demand for the tests of what a study survives."""

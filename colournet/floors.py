@@ -3,7 +3,8 @@
 - *grey copy*: R, G and B are all the grey level.
 - *grey table*: each of 64 grey levels has one histogram over the palette, counted on the training pixels; its
   cross-entropy and accuracy are the best that a pixel's own grey can give.
-- *palette ceiling*: each pixel gets its nearest palette colour; no classification can be nearer to the truth.
+- *palette ceiling*: each pixel gets its nearest palette colour; no classification can be nearer to the truth (in the colour
+  space of the palette).
 - *palette ceiling, grey restored*: the same, moved along the grey axis to the pixel's own grey, which is known.
 
 Colours of a palette of chroma are shown under the light of the pixel's own grey, as a network's are.

@@ -47,13 +47,18 @@ class Resources:
         return {"cpu": self.cpus_per_trial, "gpu": self.gpus_per_trial}
 
 
+def keep_quiet() -> None:
+    """Tell Ray, which looks when it is imported, and its processes to say nothing."""
+    os.environ.update(_QUIET)
+
+
 @contextmanager
 def connected(resources: Resources) -> Iterator[int]:
     """Be connected to Ray while the block runs; answer how many trials fit at once.
 
     Raises `LaunchError` if the cluster cannot be reached or has no room for a single trial.
     """
-    os.environ.update(_QUIET)
+    keep_quiet()
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

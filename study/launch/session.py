@@ -15,7 +15,7 @@ from colournet.data import DataBundle, prepare
 from study import provenance
 from study.errors import LaunchError, StudyError
 from study.launch import failures, spaces
-from study.launch.cluster import Resources, connected
+from study.launch.cluster import Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer
@@ -154,14 +154,16 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
         captured(folder.layout.log) as console,
         listening(folder.name, console) as signals,
     ):
+        keep_quiet()
+        from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
+
         optimizer = _rebuild(plan.space, folder, writer)
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,
         ):
-            from study.launch import tuning
-
             signals.listen()
+            signals.check()
             writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
             for text in plan.notes:
                 writer.append("note", text=text)
@@ -177,6 +179,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
             )
             display.follow(driver.ending)
             signals.ending = driver.ending
+            signals.check()
             try:
                 driver.make_good()
                 tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)

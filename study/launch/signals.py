@@ -41,12 +41,21 @@ class Signals:
         reason, kind = _KINDS[number]
         if self.error is not None:
             self._end_at_once(kind.exit_code)
-        self.error = kind(f"{self.study}: {reason}", hint=f"study resume {self.study} goes on with it")
+        self.error = self._asked(number)
         if self.ending is None:
             raise self.error
         self.ending.stop(reason)
         if not self.terminal.isatty():  # there the live table says so
             self._say(f"{self.study}: {reason}; running trials end their epoch, a second signal ends at once")
+
+    def check(self) -> None:
+        """Raise what a signal asked for; whoever it interrupted may have caught the first raising of it."""
+        if self.error is not None:
+            raise self.error
+
+    def _asked(self, number: int) -> StudyError:
+        reason, kind = _KINDS[number]
+        return kind(f"{self.study}: {reason}", hint=f"study resume {self.study} goes on with it")
 
     def _end_at_once(self, code: int) -> None:
         """Leave without another word to the record, which is whole after every event; Ray ends with this process."""
@@ -71,6 +80,10 @@ def listening(study: str, terminal: TextIO) -> Iterator[Signals]:
     signals.listen()
     try:
         yield signals
+    except SystemExit as ended:  # Ray's own handler of SIGTERM, until ours is back
+        if ended.code != signal.SIGTERM:
+            raise
+        raise signals._asked(signal.SIGTERM) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,7 +8,6 @@ runs the long version in a temporary folder and prints its log, which docs/exper
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import random
 import signal
@@ -149,8 +148,7 @@ class Chaos:
         assert self.process is not None
         if kind in _SIGNALS:
             self.process.send_signal(_SIGNALS[kind])
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=60)
+            self.process.wait(timeout=_PATIENCE_SECONDS)
         elif kind == "kill worker":
             if not self._kill_worker():
                 return
@@ -280,7 +278,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as root, tempfile.TemporaryDirectory(prefix="r-") as ray_dir:
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as root,
+        tempfile.TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as ray_dir,
+    ):
         began = time.monotonic()
         chaos = Chaos(Path(root), Path(ray_dir), wanted.seed)
         chaos.run(trials=wanted.trials, faults=wanted.faults)

@@ -322,6 +322,28 @@ def test_a_signal_leaves_a_resumable_study(
     assert reproduce(folder, 0, tolerance=0.02).outcome == "identical"
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "seconds"),
+    [(signal.SIGINT, 130, 0.5), (signal.SIGINT, 130, 3.0), (signal.SIGTERM, 143, 1.5), (signal.SIGTERM, 143, 4.0)],
+)
+def test_a_signal_while_ray_starts_is_not_lost(
+    tmp_path: Path, study_command: Start, number: signal.Signals, code: int, seconds: float
+) -> None:
+    """Whenever it comes, before, in or after Ray's start, a signal ends the launch with its code and in a sentence."""
+    (tmp_path / "space.toml").write_text(LONG)
+    process = study_command("launch", "space.toml")
+    assert process.stderr is not None
+    assert "starting Ray" in process.stderr.readline()
+    time.sleep(seconds)
+
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "study resume little" in err
+
+
 def test_a_second_signal_ends_at_once(tmp_path: Path, study_command: Start) -> None:
     """Whoever asks twice does not wait for an epoch to end; the record is whole, and the study resumable."""
     slow = LONG.replace("train_images = 40", "train_images = 1200").replace("num_filters = 2", "num_filters = 256")

@@ -122,7 +122,9 @@ def test_broken_model(config: TrainConfig, network: nn.Module) -> None:
     assert scores["perception"]["model"] == scores["perception"]["model_grey_restored"] == dict.fromkeys(MEASURES)
     assert scores["perception"]["grey_copy"]["feature_distance"] > 0
     json.dumps(scores, allow_nan=False)
-    assert "What a classifier sees" in scores_table(scores, name=config.model, split="test")
+    text = scores_table(scores, name=config.model, split="test")
+    assert "What a classifier sees" in text
+    assert "…" not in text  # no name is cut
 
 
 def test_a_trained_classifier_misses_the_colours(trained_classifier: Classifier, few_scenes: None) -> None:

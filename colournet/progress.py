@@ -40,7 +40,7 @@ _MEASURES = {
 _PERCEPTION = {
     "accuracy": ("taken for their class", "{:.1%}"),
     "feature_distance": ("feature distance (0 is best)", "{:.4f}"),
-    "kid": ("KID (0 is best)", "{:.4f}"),
+    "kid": ("KID to photographs (0 is best)", "{:.4f}"),
     "kid_standard_error": ("... its standard error", "{:.4f}"),
 }
 
@@ -184,7 +184,7 @@ def verdict(scores: Mapping[str, Any]) -> str:
 
 def _text(table: Table) -> str:
     text = StringIO()
-    Console(file=text, width=96).print(table)
+    Console(file=text, width=100).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 

@@ -122,17 +122,18 @@ def test_broken_model(config: TrainConfig, network: nn.Module) -> None:
     assert scores["perception"]["model"] == scores["perception"]["model_grey_restored"] == dict.fromkeys(MEASURES)
     assert scores["perception"]["grey_copy"]["feature_distance"] > 0
     json.dumps(scores, allow_nan=False)
-    assert "What a classifier sees" in scores_table(scores, name=config.model, split="test")
+    text = scores_table(scores, name=config.model, split="test")
+    assert "What a classifier sees" in text
+    assert "…" not in text  # no name is cut
 
 
 def test_a_trained_classifier_misses_the_colours(trained_classifier: Classifier, few_scenes: None) -> None:
-    """To a classifier of scenes their grey copies are farther from the photographs than the truth is, and told worse."""
+    """To a classifier of scenes their grey copies are much farther from other scenes than the truth is."""
     judge = Judge(trained_classifier, read_images(CONFIG, split="validation"))
     found = perceive(judge, None, read_images(CONFIG, split="test"), category="horse")
 
     truth, grey = found["truth"], found["grey_copy"]
-    assert grey["kid"] > truth["kid"] + 2 * truth["kid_standard_error"]
-    assert grey["accuracy"] < truth["accuracy"]
+    assert grey["kid"] - 2 * grey["kid_standard_error"] > truth["kid"] + 2 * truth["kid_standard_error"]
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_a_study_that_was_broken_off_is_sound(broken_off: StudyFolder) -> None:
     diagnosis = look(broken_off)
 
     assert (kinds(diagnosis), diagnosis.damage) == (["unfinished"], [])
-    assert diagnosis.findings[0].message.startswith("2 trials (0, 1) have not ended and 2 more were asked for")
+    assert diagnosis.findings[0].message.startswith("2 trials (0, 1) have not ended and 2 more trials were asked for")
     assert diagnosis.findings[0].hint == "study resume little goes on"
 
 

@@ -70,6 +70,35 @@ def test_a_lock_is_there_while_it_is_held(path: Path, links: str) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_hard_links_a_lock_is_created(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """However a file system says that it has no hard links, there is a lock, and for one at a time."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with lock.hold(path):
+        assert lock.living_owner(path) == Owner.here()
+        with pytest.raises(LockedError):
+            lock.hold(path).__enter__()
+
+
+def test_any_other_refusal_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that refuses a link for another reason is told, and nothing is left on it."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(DiskError, match="Input/output error"):
+        lock.hold(path).__enter__()
+
+    assert list(path.parent.iterdir()) == []
+
+
 def test_a_second_driver_is_refused_and_told_who_writes(path: Path, links: str) -> None:
     """While one holds the lock another is refused with the owner's number and host, and leaves nothing."""
     with lock.hold(path), pytest.raises(LockedError, match=f"process {os.getpid()} on {Owner.here().host}") as caught:

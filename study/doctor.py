@@ -88,10 +88,12 @@ class Diagnosis:
     def check(self) -> None:
         """Raise `DamagedStudyError` if there is damage."""
         if self.damage:
-            can_mend = any(finding.is_repairable for finding in self.findings)
+            can_mend = any(finding.is_repairable for finding in self.damage)
             raise DamagedStudyError(
                 f"{self.study}: {len(self.damage)} {'finding is' if len(self.damage) == 1 else 'findings are'} damage",
-                hint=f"study doctor {self.study} --repair mends what it can without loss" if can_mend else None,
+                hint=f"study doctor {self.study} --repair mends what it can without loss"
+                if can_mend
+                else self.damage[0].hint,
             )
 
 

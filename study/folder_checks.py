@@ -57,7 +57,7 @@ def unfinished(seen: Examination) -> Iterator[Finding]:
     numbers = [trial.number for trial in seen.record.unfinished]
     missing = (seen.record.target or int(seen.folder.manifest["trials"])) - len(seen.record.trials)
     parts = [f"{_trials(numbers)} not ended"] if numbers else []
-    parts += [f"{missing} more {_were(missing)} asked for"] if missing > 0 else []
+    parts += [f"{missing} more {'trial was' if missing == 1 else 'trials were'} asked for"] if missing > 0 else []
     if parts:
         message = f"{' and '.join(parts)}, and no driver is at work"
         hint = f"study resume {seen.layout.root.name} goes on"
@@ -141,7 +141,3 @@ def _trials(numbers: Sequence[int]) -> str:
     """Trials in words, with the verb."""
     told = ", ".join(map(str, numbers[:_MOST_NUMBERS])) + (", ..." if len(numbers) > _MOST_NUMBERS else "")
     return f"trial {told} has" if len(numbers) == 1 else f"{len(numbers)} trials ({told}) have"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

@@ -163,7 +163,7 @@ class StudyFolder:
     def discard_if_empty(self) -> None:
         """Delete the folder if not a single event was recorded in it and no driver is about to."""
         if self._is_empty():
-            with contextlib.suppress(LockedError), lock.hold(self.layout.lock):
+            with contextlib.suppress(LockedError, DiskError), lock.hold(self.layout.lock):
                 if self._is_empty():
                     shutil.rmtree(self.layout.root)
 

@@ -168,6 +168,7 @@ class Driver:
             config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
             metric=objective.metric,
             goal=objective.goal,
+            attempts=trial.attempt,
             timeout_seconds=self.limits.trial_timeout_seconds,
         )
 

@@ -32,6 +32,8 @@ class Task:
     metric: str
     goal: str
     """The study's objective."""
+    attempts: int = 0
+    """How many attempts at the trial the record has; their folders need not be there any more."""
     timeout_seconds: float | None = None
     """How long the attempt may take; None for as long as it likes."""
 

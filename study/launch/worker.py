@@ -41,11 +41,11 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """
     layout, attempt = TrialLayout(Path(task.folder)), 0
     try:
-        attempt = _claim_attempt(layout)
+        attempt = _claim_attempt(layout, behind=task.attempts)
         with _watchdog(layout, attempt, task.timeout_seconds):
             config = TrainConfig.from_mapping(task.config)
             files.write_text(layout.config, config.to_toml())
-            history = _adopt_checkpoint(layout, attempt)
+            history = _adopt_checkpoint(layout, attempt, config)
             tell(_started(attempt, config, history))
             _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
     except DivergedError as error:
@@ -108,11 +108,11 @@ def _train(task: Task, config: TrainConfig, data: TrainingData, *, attempt: int,
     tell({"event": "finished", "attempt": attempt})
 
 
-def _claim_attempt(layout: TrialLayout) -> int:
-    """Make the folder of the next attempt; making it is the claim, so two workers never share one."""
+def _claim_attempt(layout: TrialLayout, *, behind: int) -> int:
+    """Make the folder of the next attempt after `behind`; making it is the claim, so two workers never share one."""
     layout.root.mkdir(parents=True, exist_ok=True)
     while True:
-        attempt = max(layout.attempts(), default=0) + 1
+        attempt = max(behind, *layout.attempts(), 0) + 1
         try:
             layout.attempt(attempt).mkdir()
         except FileExistsError:
@@ -120,26 +120,29 @@ def _claim_attempt(layout: TrialLayout) -> int:
         return attempt
 
 
-def _adopt_checkpoint(layout: TrialLayout, attempt: int) -> Sequence[EpochMetrics]:
+def _adopt_checkpoint(layout: TrialLayout, attempt: int, config: TrainConfig) -> Sequence[EpochMetrics]:
     """Copy the checkpoint with the most epochs behind it, of all earlier attempts, to this one; answer those epochs.
 
-    A copy, since a worker that outlived its driver may still write to the original.
+    A copy, since a worker that outlived its driver may still write to the original. One of another configuration, as a
+    folder that was put together by hand may hold, is left alone.
     """
-    earlier = max(range(1, attempt), key=lambda number: len(_history(layout, number)), default=None)
-    if earlier is None or not _history(layout, earlier):
+    histories = {number: _history(layout, number, config) for number in layout.attempts() if number < attempt}
+    earlier = max(histories, key=lambda number: len(histories[number]), default=None)
+    if earlier is None or not histories[earlier]:
         return ()
     files.copy(layout.checkpoint(earlier), layout.checkpoint(attempt))
     if layout.model(earlier).exists():
         files.copy(layout.model(earlier), layout.model(attempt))
-    return _history(layout, attempt)
+    return _history(layout, attempt, config)
 
 
-def _history(layout: TrialLayout, attempt: int) -> Sequence[EpochMetrics]:
-    """The epochs behind an attempt's checkpoint; none if it ended before its first epoch, or the file is damaged."""
+def _history(layout: TrialLayout, attempt: int, config: TrainConfig) -> Sequence[EpochMetrics]:
+    """The epochs behind an attempt's checkpoint; none if it ended before its first, or the file is not one to go on from."""
     try:
-        return checkpoints.read_history(layout.checkpoint(attempt))
+        found, history = checkpoints.read_run(layout.checkpoint(attempt))
     except CheckpointError:
         return ()
+    return history if found == config else ()
 
 
 def _started(attempt: int, config: TrainConfig, history: Sequence[EpochMetrics]) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +96,20 @@ def epoch(number: int, val_loss: float | None, *, attempt: int = 1, **changes: A
 def session(trials: int = 4) -> dict[str, Any]:
     """The fields of a `launched` or `resumed` event."""
     return {"trials": trials, "host": "here", "pid": 1, "workers": 2}
+
+
+def leave_dead_lock(path: Path) -> None:
+    """Let a process die while it holds the lock."""
+    script = (
+        "import sys, os, signal; from pathlib import Path; from study import lock\n"
+        "with lock.hold(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert path.exists()
+
+
+def write_remote_lock(path: Path, *, seconds_ago: float) -> None:
+    """A lock of another machine, last renewed so long ago."""
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 1, "machine": "another"}))
+    renewed = path.stat().st_mtime - seconds_ago
+    os.utime(path, (renewed, renewed))

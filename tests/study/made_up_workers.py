@@ -97,11 +97,13 @@ class Worker:
     def claim(cls, task: Task) -> Worker:
         """Make the attempt's folder and go on from the longest history of the same configuration, if there is one."""
         layout = TrialLayout(Path(task.folder))
-        attempt = max(layout.attempts(), default=0) + 1
+        attempt = max(task.attempts, *layout.attempts(), 0) + 1
         layout.attempt(attempt).mkdir(parents=True)
         config = TrainConfig.from_mapping(task.config)
         layout.config.write_text(config.to_toml())
-        histories = {number: _history(layout.checkpoint(number), config) for number in range(1, attempt)}
+        histories = {
+            number: _history(layout.checkpoint(number), config) for number in layout.attempts() if number < attempt
+        }
         earlier = max(histories, key=lambda number: len(histories[number]), default=None)
         if earlier is not None and histories[earlier]:
             for path in (layout.model, layout.checkpoint):

@@ -1,15 +1,12 @@
-"""One driver: whose lock it is, when it may be taken over, and that its old owner then writes no more."""
+"""The lock: whose it is, and whether its owner lives."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,55 +14,42 @@ import pytest
 from study import lock, owner
 from study.errors import DiskError, LockedError
 from study.owner import Owner
-from study.store import StudyFolder
-from tests.study.helpers import PARAMS, make_folder, session
-
-REMOTE = "from study import owner; owner._machine = lambda: 'another'; owner.socket.gethostname = lambda: 'elsewhere'\n"
-"""What makes a process look like one on another machine."""
-
-NO_LINKS = "import os, errno\ndef refuse(*_): raise OSError(errno.EPERM, 'no')\nos.link = refuse\n"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    folder = tmp_path / "little"
-    folder.mkdir()
-    return folder / "driver.lock"
-
-
-@pytest.fixture(params=["hard links", "no hard links"])
-def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Whether the file system has hard links."""
-    if request.param == "no hard links":
-
-        def refuse(*_: object) -> None:
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-        monkeypatch.setattr(os, "link", refuse)
-    return str(request.param)
-
-
-def leave_dead_lock(path: Path) -> None:
-    """Let a process die while it holds the lock."""
-    script = (
-        "import sys, os, signal; from pathlib import Path; from study import lock\n"
-        "with lock.hold(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", script, str(path)], check=False)
-    assert path.exists()
-
-
-def write_remote(path: Path, *, seconds_ago: float) -> None:
-    """A lock of another machine, last renewed so long ago."""
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 1, "machine": "another"}))
-    renewed = path.stat().st_mtime - seconds_ago
-    os.utime(path, (renewed, renewed))
+from tests.study.helpers import write_remote_lock
 
 
 def test_a_lock_is_there_while_it_is_held(path: Path, links: str) -> None:
     """The lock names its owner while it is held, and nothing is left of it after."""
     with lock.hold(path):
         assert lock.living_owner(path) == Owner.here()
+
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_hard_links_a_lock_is_created(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """However a file system says that it has no hard links, there is a lock, and for one at a time."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with lock.hold(path):
+        assert lock.living_owner(path) == Owner.here()
+        with pytest.raises(LockedError):
+            lock.hold(path).__enter__()
+
+
+def test_any_other_refusal_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that refuses a link for another reason is told, and nothing is left on it."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(DiskError, match="Input/output error"):
+        lock.hold(path).__enter__()
 
     assert list(path.parent.iterdir()) == []
 
@@ -77,32 +61,6 @@ def test_a_second_driver_is_refused_and_told_who_writes(path: Path, links: str) 
 
     assert caught.value.hint
     assert list(path.parent.iterdir()) == []
-
-
-def test_a_dead_owners_lock_is_taken_over_with_a_note(tmp_path: Path, links: str) -> None:
-    """A lock left by a killed process holds no one up, and the record says whose it was."""
-    folder = make_folder(tmp_path)
-    leave_dead_lock(folder.layout.lock)
-    dead = owner.Sighting.of(folder.layout.lock)
-    assert dead is not None
-
-    with folder.write() as writer:
-        writer.append("launched", **session())
-
-    assert not folder.layout.lock.exists()
-    (note,) = folder.read().notes
-    assert note.startswith(f"took over the lock of {dead.owner}, whose last heartbeat was ")
-    assert note.endswith(" s before")
-
-
-def test_a_lock_that_was_let_go_is_no_news(tmp_path: Path) -> None:
-    """A driver that begins where the last one ended in order notes nothing."""
-    folder = make_folder(tmp_path)
-    for _ in range(2):
-        with folder.write():
-            pass
-
-    assert folder.read().notes == []
 
 
 def test_a_process_that_is_dead_but_not_buried_holds_nothing(path: Path) -> None:
@@ -125,10 +83,10 @@ def test_a_process_that_is_dead_but_not_buried_holds_nothing(path: Path) -> None
 
 def test_an_owner_elsewhere_is_alive_while_it_renews(path: Path) -> None:
     """An owner on another machine counts as alive until its lock has not been renewed for a minute."""
-    write_remote(path, seconds_ago=0)
+    write_remote_lock(path, seconds_ago=0)
     assert lock.living_owner(path) == Owner("elsewhere", 1, 1, "another")
 
-    write_remote(path, seconds_ago=2 * owner.STALE_SECONDS)
+    write_remote_lock(path, seconds_ago=2 * owner.STALE_SECONDS)
     assert lock.living_owner(path) is None
 
 
@@ -147,11 +105,11 @@ def test_our_own_clock_decides_nothing(path: Path, monkeypatch: pytest.MonkeyPat
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + wrong_by_seconds)
 
-    write_remote(path, seconds_ago=owner.STALE_SECONDS / 2)
+    write_remote_lock(path, seconds_ago=owner.STALE_SECONDS / 2)
     with pytest.raises(LockedError, match="process 1 on elsewhere"):
         lock.hold(path).__enter__()
 
-    write_remote(path, seconds_ago=2 * owner.STALE_SECONDS)
+    write_remote_lock(path, seconds_ago=2 * owner.STALE_SECONDS)
     with lock.hold(path) as held:
         assert held.predecessor is not None
         assert held.predecessor.silent_seconds == pytest.approx(2 * owner.STALE_SECONDS, abs=10)
@@ -195,59 +153,20 @@ def test_a_lock_that_is_lost_is_noticed(path: Path, monkeypatch: pytest.MonkeyPa
     with lock.hold(path) as held:
         held.check()
         path.unlink()
-        write_remote(path, seconds_ago=0)
+        write_remote_lock(path, seconds_ago=0)
         with pytest.raises(LockedError, match="this driver lost its lock to process 1 on elsewhere"):
             held.check()
         path.unlink()
         with pytest.raises(LockedError, match="this driver lost its lock to another"):
             held.check()
-        write_remote(path, seconds_ago=0)
+        write_remote_lock(path, seconds_ago=0)
 
     assert lock.living_owner(path) == Owner("elsewhere", 1, 1, "another")
 
 
-def test_a_driver_that_slept_writes_no_more(tmp_path: Path) -> None:
-    """A driver asleep for so long that another took its study over is refused its next event, and changes no byte."""
-    folder = make_folder(tmp_path)
-    script = REMOTE + (
-        "import sys; from pathlib import Path; from study.store import StudyFolder\n"
-        "from study.errors import LockedError\n"
-        "with StudyFolder(Path(sys.argv[1])).write() as writer:\n"
-        "    writer.append('launched', trials=4, host='elsewhere', pid=1, workers=1)\n"
-        "    print('writing', flush=True)\n"
-        "    sys.stdin.readline()\n"
-        "    try: writer.append('asked', 0, params={}, seed=0)\n"
-        "    except LockedError as error: print(error.message, flush=True)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(folder.layout.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as sleeper:
-        assert sleeper.stdin is not None
-        assert sleeper.stdout is not None
-        assert sleeper.stdout.readline() == "writing\n"
-        sleeper.send_signal(signal.SIGSTOP)
-        renewed = folder.layout.lock.stat().st_mtime - 2 * owner.STALE_SECONDS
-        os.utime(folder.layout.lock, (renewed, renewed))
-        with folder.write() as writer:
-            writer.append("resumed", **session())
-            writer.append("asked", 0, params=PARAMS, seed=1)
-            after = folder.layout.events.read_bytes()
-            sleeper.send_signal(signal.SIGCONT)
-            told, _ = sleeper.communicate("\n", timeout=60)
-
-            assert told == f"little: this driver lost its lock to {Owner.here()} and writes no more\n"
-            assert folder.layout.events.read_bytes() == after
-            writer.append("note", text="still mine")
-
-    assert folder.read().notes[0].startswith(f"took over the lock of process {sleeper.pid} on elsewhere")
-
-
 def test_a_lock_that_proves_alive_is_put_back(path: Path, links: str) -> None:
     """Where a lock that looked dead is renewed, or another's, before it can be taken away, it stays where it was."""
-    write_remote(path, seconds_ago=2 * owner.STALE_SECONDS)
+    write_remote_lock(path, seconds_ago=2 * owner.STALE_SECONDS)
     seen = owner.Sighting.of(path)
     assert seen is not None
     os.utime(path)
@@ -257,51 +176,3 @@ def test_a_lock_that_proves_alive_is_put_back(path: Path, links: str) -> None:
 
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
-
-
-def start_racers(path: Path, prologue: str, count: int) -> Iterator[subprocess.Popen[str]]:
-    """Processes that all try to hold the lock once a file `go` is there, and say whether they did."""
-    script = prologue + (
-        "import sys, time; from pathlib import Path; from study import lock\n"
-        "from study.errors import LockedError\n"
-        "path = Path(sys.argv[1]); print('ready', flush=True)\n"
-        "while not path.with_name('go').exists(): pass\n"
-        "try:\n"
-        "    with lock.hold(path) as held: held.check(); print('held', flush=True); sys.stdin.read(); held.check()\n"
-        "except LockedError: print('refused', flush=True)\n"
-    )
-    for _ in range(count):
-        yield subprocess.Popen(
-            [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-
-@pytest.mark.parametrize("prologue", ["", NO_LINKS], ids=["hard links", "no hard links"])
-def test_of_many_heirs_one_gets_the_lock(path: Path, prologue: str) -> None:
-    """Of processes that find the same dead lock at the same moment exactly one takes it over, and it keeps it."""
-    for _ in range(3):
-        leave_dead_lock(path)
-        racers = list(start_racers(path, prologue, 4))
-        for racer in racers:
-            assert racer.stdout is not None
-            assert racer.stdout.readline() == "ready\n"
-        path.with_name("go").touch()
-        answers = [racer.stdout.readline() for racer in racers if racer.stdout is not None]
-        for racer in racers:
-            racer.communicate(timeout=60)
-
-        assert sorted(answers) == ["held\n", *["refused\n"] * 3]
-        assert [racer.returncode for racer in racers] == [0] * 4
-        path.with_name("go").unlink()
-        assert list(path.parent.iterdir()) == []
-
-
-def test_an_empty_study_that_another_is_about_to_write_stays(tmp_path: Path) -> None:
-    """A folder without an event is cleared away only if no driver holds it."""
-    folder = make_folder(tmp_path)
-    with lock.hold(folder.layout.lock):
-        StudyFolder(folder.layout.root).discard_if_empty()
-        assert folder.layout.manifest.exists()
-
-    folder.discard_if_empty()
-    assert not folder.layout.root.exists()

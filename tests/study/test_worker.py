@@ -1,11 +1,14 @@
 """A worker's work on one trial, in this process: training, checkpoints, and what it tells."""
 
 import contextlib
+import dataclasses
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
@@ -136,3 +139,45 @@ def test_an_error_is_told_and_logged(tmp_path: Path, bundle: DataBundle) -> None
     assert (told[-1]["event"], told[-1]["reason"]) == ("failed", "error")
     assert "only 1200 to train on" in told[-1]["message"]
     assert "Traceback" in TrialLayout(tmp_path / "t").log.read_text()
+
+
+def test_a_folder_without_its_attempts_begins_anew(tmp_path: Path, bundle: DataBundle) -> None:
+    """Where the folders of recorded attempts are gone, the next one still has the next number, from the first epoch."""
+    task = dataclasses.replace(make_task(tmp_path / "t"), attempts=3)
+
+    told = run(task, bundle)
+
+    assert (told[0]["attempt"], told[0]["resumed_from_epoch"]) == (4, 0)
+    assert told[-1]["event"] == "finished"
+
+
+def test_a_checkpoint_of_another_configuration_is_left_alone(tmp_path: Path, bundle: DataBundle) -> None:
+    """A trial does not go on from what was trained with other settings."""
+    run(make_task(tmp_path / "t", learning_rate=0.5), bundle, stop_after=2)
+
+    told = run(make_task(tmp_path / "t"), bundle)
+
+    assert (told[0]["attempt"], told[0]["resumed_from_epoch"]) == (2, 0)
+    assert told[-1]["event"] == "finished"
+
+
+def test_every_error_has_its_class(tmp_path: Path, bundle: DataBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory and room that run out are told from other errors, whoever raises them."""
+    raised = {
+        "out_of_memory": [
+            MemoryError("no"),
+            torch.OutOfMemoryError("no"),
+            RuntimeError("DefaultCPUAllocator: no memory"),
+        ],
+        "disk_full": [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded")],
+        "error": [RuntimeError("no"), OSError(errno.EACCES, "Permission denied")],
+    }
+    for reason, errors in raised.items():
+        for number, error in enumerate(errors):
+
+            def fail(*_: Any, error: Exception = error, **__: Any) -> None:
+                raise error
+
+            monkeypatch.setattr(worker, "train", fail)
+            told = run(make_task(tmp_path / f"{reason}-{number}"), bundle)
+            assert (told[-1]["event"], told[-1]["reason"]) == ("failed", reason)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,10 +107,13 @@ class StudyRecord:
     """Whether a driver was writing when the record was read."""
 
     @classmethod
-    def read(cls, lines: Iterable[bytes], *, source: str) -> StudyRecord:
-        """Fold the lines of a record. One torn last line is left out and its length kept in `torn_bytes`.
+    def read(
+        cls, lines: Iterable[bytes], *, source: str, on_event: Callable[[Event], None] | None = None
+    ) -> StudyRecord:
+        """Fold the lines of a record, and call `on_event` with each event that was folded.
 
-        Raises `RecordError` naming `source` and the line for anything else that is not a valid event.
+        One torn last line is left out, its length kept in `torn_bytes`. Raises `RecordError`, naming `source` and line, for
+        anything else that is no event.
         """
         record = cls()
         for number, line in enumerate(lines, start=1):
@@ -118,9 +121,12 @@ class StudyRecord:
                 record.torn_bytes = len(line)
                 break
             try:
-                record.apply(parse(line))
+                event = parse(line)
+                record.apply(event)
             except RecordError as error:
                 raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint or _DAMAGED) from error
+            if on_event is not None:
+                on_event(event)
         return record
 
     def apply(self, event: Event) -> None:
@@ -135,9 +141,8 @@ class StudyRecord:
             if number != len(self.trials):
                 raise RecordError(f"trial {number} was asked where {len(self.trials)} is next")
             self.trials[number] = TrialRecord.begin(event)
-            self.target = max(
-                self.target, len(self.trials)
-            )  # a session with a budget may ask for as many as that pays for
+            # a session with a budget may ask for as many as that pays for
+            self.target = max(self.target, len(self.trials))
             return
         trial = self.trials.get(number)
         if trial is None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,16 +100,16 @@ class StudyFolder:
         except (UnicodeDecodeError, UserError) as error:
             raise RecordError(f"{path}: {error}", hint=_RESTORE) from error
 
-    def read(self) -> StudyRecord:
-        """Fold the record as it is now. What a dead driver left running is shown as interrupted.
+    def read(self, on_event: Callable[[Event], None] | None = None) -> StudyRecord:
+        """Fold the record as it is now, and call `on_event` with each event that was folded.
 
-        Raises `RecordError` if it is missing or damaged.
+        What a dead driver left running is shown as interrupted. Raises `RecordError` if the record is missing or damaged.
         """
         is_live = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
         path = self.layout.events
         try:
             with path.open("rb") as lines:
-                record = StudyRecord.read(lines, source=str(path))
+                record = StudyRecord.read(lines, source=str(path), on_event=on_event)
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
         record.is_live = is_live

@@ -134,6 +134,58 @@ def analyze(name: str, results: Path) -> None:
 
 @cli.command()
 @click.argument("name")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "jsonl", "parquet", "optuna"]),
+    default="csv",
+    show_default=True,
+    help="Four tables, or an Optuna storage.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the tables, or file of the storage: SQLite, or a journal if it ends in .log or .journal.  "
+    "[default: export/ in the study's folder]",
+)
+@_RESULTS
+def export(name: str, kind: str, out: Path | None, results: Path) -> None:
+    """Write a study, finished or running, for other programs."""
+    from study.store import StudyFolder
+
+    folder = StudyFolder.open(results, name)
+    if kind == "optuna":
+        from study.launch.optuna_export import export as export_storage
+
+        written = [export_storage(folder, out)]
+    else:
+        from study.analysis.export import export as export_tables
+
+        written = export_tables(folder, kind, out)
+    for path in written:
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8080 if it is free, else any]"
+)
+@_RESULTS
+def dashboard(name: str, host: str, port: int | None, results: Path) -> None:
+    """Serve optuna-dashboard over a study, which follows it while it runs; Ctrl-C ends it."""
+    from study.launch.dashboard import Dashboard
+    from study.store import StudyFolder
+
+    folder = StudyFolder.open(results, name)
+    server = Dashboard(folder, host=host, port=port, tell=lambda text: click.echo(text, err=True))
+    click.echo(server.url)
+    server.serve()
+
+
+@cli.command()
+@click.argument("name")
 @click.option("--trial", type=click.IntRange(min=0), help="Number of the trial.  [default: the best]")
 @click.option(
     "--tolerance",

@@ -147,6 +147,16 @@ class StudyLayout:
         return self.root / "report.html"
 
     @property
+    def export(self) -> Path:
+        """Folder of what `study export` writes for other programs, safe to delete."""
+        return self.root / "export"
+
+    @property
+    def optuna(self) -> Path:
+        """The study as an Optuna storage, written by `study export`."""
+        return self.export / "optuna.db"
+
+    @property
     def reproductions(self) -> Path:
         """Folder of the standalone runs that `study reproduce` trains."""
         return self.root / "reproductions"

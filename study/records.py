@@ -9,7 +9,7 @@ in prose.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +59,13 @@ class StudyRecord:
     """Whether a driver was writing when the record was read."""
 
     @classmethod
-    def read(cls, lines: Iterable[bytes], *, source: str) -> StudyRecord:
-        """Fold the lines of a record. One torn last line is left out and its length kept in `torn_bytes`.
+    def read(
+        cls, lines: Iterable[bytes], *, source: str, on_event: Callable[[Event], None] | None = None
+    ) -> StudyRecord:
+        """Fold the lines of a record, and call `on_event` with each event that was folded.
 
-        Raises `RecordError` naming `source` and the line for anything else that is not a valid event.
+        One torn last line is left out, its length kept in `torn_bytes`. Raises `RecordError`, naming `source` and line, for
+        anything else that is no event.
         """
         record = cls()
         for number, line in enumerate(lines, start=1):
@@ -70,9 +73,12 @@ class StudyRecord:
                 record.torn_bytes = len(line)
                 break
             try:
-                record.apply(parse(line))
+                event = parse(line)
+                record.apply(event)
             except RecordError as error:
                 raise RecordError(f"{source}, line {number}: {error.message}", hint=error.hint or _DAMAGED) from error
+            if on_event is not None:
+                on_event(event)
         return record
 
     def check(self, event: Event) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from study.errors import DiskError, LockedError, RecordError, StudyError
 from study.layout import StudyLayout, check_name
 from study.manifest import FORMAT, read_manifest
 from study.owner import Owner
-from study.records import StudyRecord, TrialRecord, best_first
+from study.records import Event, StudyRecord, TrialRecord, best_first
 from study.space import Space
 from study.writer import RecordWriter, now, opened
 
@@ -99,13 +99,13 @@ class StudyFolder:
         except (UnicodeDecodeError, UserError) as error:
             raise RecordError(f"{path}: {error}", hint=_RESTORE) from error
 
-    def read(self) -> StudyRecord:
-        """Fold the record as it is now. What a dead driver left running is shown as interrupted.
+    def read(self, on_event: Callable[[Event], None] | None = None) -> StudyRecord:
+        """Fold the record as it is now, and call `on_event` with each event that was folded.
 
-        Raises `RecordError` if it is missing or damaged.
+        What a dead driver left running is shown as interrupted. Raises `RecordError` if the record is missing or damaged.
         """
         is_live = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
-        record = self._fold()
+        record = self._fold(on_event)
         record.is_live = is_live
         if not is_live:
             for trial in record.unfinished:
@@ -192,11 +192,11 @@ class StudyFolder:
             writer.cut_torn_line()
             yield writer
 
-    def _fold(self) -> StudyRecord:
+    def _fold(self, on_event: Callable[[Event], None] | None = None) -> StudyRecord:
         path = self.layout.events
         try:
             with path.open("rb") as lines:
-                return StudyRecord.read(lines, source=str(path))
+                return StudyRecord.read(lines, source=str(path), on_event=on_event)
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
 

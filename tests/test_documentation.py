@@ -14,6 +14,7 @@ import pytest
 
 import colournet.cli
 import study.cli
+from study.analysis import columns
 from study.space import Space
 
 ROOT = Path(__file__).parents[1]
@@ -95,3 +96,8 @@ def test_the_layer_table_names_every_module() -> None:
     ]
 
     assert sorted(set(modules) - set(named)) == []
+
+
+def test_the_data_dictionary_is_that_of_the_tables() -> None:
+    """docs/data-dictionary.md is what `python -m study.analysis.columns` prints."""
+    assert (ROOT / "docs" / "data-dictionary.md").read_text() == columns.dictionary()

@@ -1,95 +1,85 @@
-"""Tidy frames from a results folder, live or finished: one row a trial, one row a trial's epoch."""
+"""Tidy frames from results folders, live or finished: `trials`, `epochs`, `params` and `attempts`.
+
+Each column's meaning, unit and dtype stand in `study.analysis.columns`, and in docs/data-dictionary.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
+from colournet.config import TrainConfig
+from study.analysis.columns import ATTEMPTS, CONFIG, EPOCHS, PARAMS, STUDY, TIME, TRIALS, dtypes
+from study.attempts import Attempt, Attempts
 from study.parameters import Parameter
-from study.records import StudyRecord, TrialRecord
+from study.records import StudyRecord
 from study.space import Space
 from study.store import StudyFolder
 from study.text import format_value
 
-_TIME = "datetime64[ms, UTC]"
-
-TRIAL_DTYPES: Mapping[str, str] = {
-    "number": "int64",
-    "state": "string",
-    "value": "float64",
-    "best_epoch": "Int64",
-    "epochs_trained": "int64",
-    "parameters": "Int64",
-    "seconds": "float64",
-    "attempt": "int64",
-    "train_loss": "float64",
-    "val_loss": "float64",
-    "val_accuracy": "float64",
-    "val_mse": "float64",
-    "seed": "int64",
-    "device": "string",
-    "host": "string",
-    "asked": _TIME,
-    "started": _TIME,
-    "ended": _TIME,
-    "reason": "string",
-    "message": "string",
-}
-"""The columns of `trials` that every study has. `value` and the four scores are those of the best epoch; `epochs_trained`
-counts the recorded epochs, `epochs` (below) is what was asked for; `parameters` is the number of trained weights;
-`seconds` the time spent in the epochs that count."""
-
-CONFIG_DTYPES: Mapping[str, str] = {
-    "model": "string",
-    "kernel_size": "Int64",
-    "num_filters": "Int64",
-    "dilation": "Int64",
-    "colour_space": "string",
-    "num_colours": "Int64",
-    "palette": "string",
-    "epochs": "Int64",
-}
-"""The columns of the configuration that every study has, whether they are searched or not; `palette` is called as in
-the manifest: `24`, or `24-lab` for chroma."""
-
-EPOCH_DTYPES: Mapping[str, str] = {
-    "number": "int64",
-    "epoch": "int64",
-    "train_loss": "float64",
-    "val_loss": "float64",
-    "val_accuracy": "float64",
-    "val_mse": "float64",
-    "seconds": "float64",
-    "images_per_second": "float64",
-    "state": "string",
-}
-"""The columns of `epochs`; a loss that was not finite is NaN."""
-
 _SCORES = ("train_loss", "val_loss", "val_accuracy", "val_mse")
 
 
+@dataclass(frozen=True)
+class Tables:
+    """The four tables of one or more studies, each study read at one moment."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    params: pd.DataFrame
+    attempts: pd.DataFrame
+
+    @classmethod
+    def read(cls, folders: Iterable[StudyFolder]) -> Tables:
+        """Read studies, in the order given, into tables whose first column, `study`, is the study's name.
+
+        `trials` has a column for every setting that any of the studies searches, filled in for all of them; what is a number
+        in one study and a word in another is text. Raises `RecordError` if a record cannot be read.
+        """
+        found = [_Study.read(folder) for folder in folders]
+        settings = _setting_dtypes([study.space for study in found])
+        return cls(
+            trials=_together(found, {**dtypes(TRIALS), **settings}, [_trials(study, settings) for study in found]),
+            epochs=_together(found, dtypes(EPOCHS), [epochs(study.folder, study.record) for study in found]),
+            params=_together(found, dtypes(PARAMS), [_params(study) for study in found]),
+            attempts=_together(found, dtypes(ATTEMPTS), [_attempts(study.attempts) for study in found]),
+        )
+
+    def by_name(self) -> dict[str, pd.DataFrame]:
+        """The tables by their names."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
 def trials(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFrame:
-    """One row a trial, in order of their numbers: `TRIAL_DTYPES`, `CONFIG_DTYPES`, then every other searched field.
+    """One row a trial, in order of their numbers: `TRIALS`, `CONFIG`, then every other searched field.
 
     A list (of classes) is written as `deer+dog`, an empty one as `none`. Reads the record unless it is given.
     """
-    record = record or folder.read()
-    space = folder.space
-    dtypes = {**TRIAL_DTYPES, **CONFIG_DTYPES, **_searched_dtypes(space)}
-    return _frame([_trial_row(space, trial) for trial in record.trials.values()], dtypes)
+    study = _Study.of(folder, record or folder.read())
+    return _trials(study, _setting_dtypes([study.space]))
 
 
 def epochs(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFrame:
-    """One row a trial and epoch, in order of both: `EPOCH_DTYPES`; `state` is the trial's. Reads the record likewise."""
+    """One row a trial and epoch, in order of both: `EPOCHS`; `state` is the trial's. Reads the record likewise."""
     record = record or folder.read()
-    rows = [
-        {**trial.epochs[epoch], "number": trial.number, "state": trial.state}
-        for trial in record.trials.values()
-        for epoch in sorted(trial.epochs)
-    ]
-    return _frame(rows, EPOCH_DTYPES)
+    rows = [(trial, trial.epochs[epoch]) for trial in record.trials.values() for epoch in sorted(trial.epochs)]
+    of_trial = ("number", "state")
+    columns = {name: [getattr(trial, name) for trial, _ in rows] for name in of_trial}
+    columns |= {name: [event[name] for _, event in rows] for name in EPOCHS if name not in of_trial}
+    return _frame(columns, dtypes(EPOCHS))
+
+
+def params(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFrame:
+    """One row a trial and setting, in order of the trials: `PARAMS`. Reads the record likewise."""
+    return _params(_Study.of(folder, record or folder.read()))
+
+
+def attempts(folder: StudyFolder) -> pd.DataFrame:
+    """One row an attempt, in order of trial and attempt: `ATTEMPTS`. Reads the record, which alone keeps them."""
+    return _attempts(_Study.read(folder).attempts)
 
 
 def searched(folder: StudyFolder) -> list[str]:
@@ -97,20 +87,83 @@ def searched(folder: StudyFolder) -> list[str]:
     return list(folder.space.search)
 
 
-def _trial_row(space: Space, trial: TrialRecord) -> dict[str, Any]:
-    best = {} if trial.best_epoch is None else trial.epochs[trial.best_epoch]
-    config = space.config(trial.params, seed=trial.seed)
-    return {
-        **{name: _scalar(value) for name, value in config.to_mapping().items()},
-        "palette": str(config.palette_name),
-        **{name: getattr(trial, name, None) for name in TRIAL_DTYPES},
-        **{name: best.get(name) for name in _SCORES},
-        "epochs_trained": len(trial.epochs),
+@dataclass(frozen=True)
+class _Study:
+    """What the tables are made of."""
+
+    folder: StudyFolder
+    record: StudyRecord
+    space: Space
+    configs: list[TrainConfig]
+    """Of each trial, in order of their numbers."""
+    attempts: list[Attempt]
+    """Empty where the record was given, and not read."""
+
+    @classmethod
+    def of(cls, folder: StudyFolder, record: StudyRecord, attempts: Sequence[Attempt] = ()) -> _Study:
+        space = folder.space
+        configs = [space.config(trial.params, seed=trial.seed) for trial in record.trials.values()]
+        return cls(folder, record, space, configs, list(attempts))
+
+    @classmethod
+    def read(cls, folder: StudyFolder) -> _Study:
+        found = Attempts()
+        record = folder.read(found.apply)
+        if not record.is_live:
+            found.interrupt_orphans()
+        return cls.of(folder, record, found.in_order())
+
+
+def _trials(study: _Study, settings: Mapping[str, str]) -> pd.DataFrame:
+    found = list(study.record.trials.values())
+    best = [trial.epochs[trial.best_epoch] if trial.best_epoch is not None else {} for trial in found]
+    columns: dict[str, list[Any]] = {name: [getattr(trial, name, None) for trial in found] for name in TRIALS}
+    columns |= {name: [event.get(name) for event in best] for name in _SCORES}
+    columns["epochs_trained"] = [len(trial.epochs) for trial in found]
+    columns["palette"] = [str(config.palette_name) for config in study.configs]
+    for name, dtype in settings.items():
+        values = [getattr(config, name) for config in study.configs]
+        columns[name] = [_scalar(value, dtype) for value in values]
+    return _frame(columns, {**dtypes(TRIALS), **settings})
+
+
+def _params(study: _Study) -> pd.DataFrame:
+    names = [field.name for field in fields(TrainConfig) if field.name != "seed"]
+    rows = [
+        (trial.number, name, value, _origin(name, trial.params, study.space))
+        for trial, config in zip(study.record.trials.values(), study.configs, strict=True)
+        for name in names
+        if (value := getattr(config, name)) is not None
+    ]
+    columns: dict[str, list[Any]] = {
+        "number": [number for number, *_ in rows],
+        "name": [name for _, name, *_ in rows],
+        "value": [_text(value) for *_, value, _ in rows],
+        "numeric": [_number(value) for *_, value, _ in rows],
+        "origin": [origin for *_, origin in rows],
     }
+    return _frame(columns, dtypes(PARAMS))
 
 
-def _searched_dtypes(space: Space) -> dict[str, str]:
-    return {name: _dtype(parameter) for name, parameter in space.search.items() if name not in CONFIG_DTYPES}
+def _attempts(found: Sequence[Attempt]) -> pd.DataFrame:
+    named = {"number": "trial", "attempt": "number"}
+    columns = {name: [getattr(attempt, named.get(name, name)) for attempt in found] for name in ATTEMPTS}
+    return _frame(columns, dtypes(ATTEMPTS))
+
+
+def _origin(name: str, searched: Mapping[str, Any], space: Space) -> str:
+    if name in searched:
+        return "searched"
+    return "fixed" if name in space.fixed else "default"
+
+
+def _setting_dtypes(spaces: Sequence[Space]) -> dict[str, str]:
+    """`CONFIG`, then every other field that a space searches, with a dtype that holds the values of all of them."""
+    found: dict[str, str] = dict(CONFIG)
+    for name in dict.fromkeys(name for space in spaces for name in space.search if name not in CONFIG):
+        kinds = {_dtype(space.search[name]) for space in spaces if name in space.search}
+        found[name] = kinds.pop() if len(kinds) == 1 else "float64" if kinds == {"Int64", "float64"} else "string"
+    return found
 
 
 def _dtype(parameter: Parameter) -> str:
@@ -125,15 +178,37 @@ def _dtype(parameter: Parameter) -> str:
     return "float64" if kinds <= {int, float} else "string"
 
 
-def _scalar(value: Any) -> Any:
-    return format_value(value) if isinstance(value, list) else value
+def _scalar(value: Any, dtype: str) -> Any:
+    return _text(value) if dtype == "string" and value is not None else value
 
 
-def _frame(rows: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
-    columns: dict[str, pd.Series[Any]] = {}
+def _text(value: Any) -> str:
+    """A setting's value in full."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else format_value(value)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, bool | int | float) else None
+
+
+def _together(found: Sequence[_Study], wanted: Mapping[str, str], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One frame of several, with a leading column that says whose each row is."""
+    named = [
+        frame.assign(study=study.folder.name)[[*STUDY, *wanted]] for study, frame in zip(found, frames, strict=True)
+    ]
+    if not named:
+        return _frame({name: [] for name in (*STUDY, *wanted)}, {**dtypes(STUDY), **wanted})
+    return pd.concat(named, ignore_index=True).astype(dtypes(STUDY))
+
+
+def _frame(columns: Mapping[str, Sequence[Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    made: dict[str, pd.Series[Any]] = {}
     for name, dtype in dtypes.items():
-        values = [row.get(name) for row in rows]
         # pandas parses text to times only through to_datetime
-        parsed = pd.to_datetime(pd.Series(values, dtype="object"), utc=True) if dtype == _TIME else values
-        columns[name] = pd.Series(parsed, dtype=dtype)
-    return pd.DataFrame(columns)
+        values: Any = columns[name]
+        if dtype == TIME:
+            values = pd.to_datetime(pd.Series(values, dtype="object"), utc=True)
+        made[name] = pd.Series(values, dtype=dtype)
+    return pd.DataFrame(made)

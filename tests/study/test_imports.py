@@ -28,6 +28,8 @@ def command(*arguments: str) -> str:
     [
         ("--help",),
         ("launch", "--help"),
+        ("export", "--help"),
+        ("dashboard", "--help"),
         ("list",),
         ("list", "--json"),
         ("show", "little"),
@@ -60,6 +62,27 @@ def test_analysing_needs_no_torch(tmp_path: Path) -> None:
 
     assert "pandas" in loaded
     assert not loaded & {"torch", "ray", "optuna", "sklearn"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_exporting_tables_needs_neither_torch_nor_ray(tmp_path: Path, kind: str) -> None:
+    """Tables are written without torch, ray, optuna, or anything that draws."""
+    make_folder(tmp_path / "results")
+    loaded = loaded_by(command("export", "little", "--format", kind), tmp_path)
+
+    assert "pandas" in loaded
+    assert not loaded & {"torch", "ray", "optuna", "matplotlib", "seaborn", "sklearn"}
+
+
+def test_telling_optuna_needs_neither_torch_nor_ray(tmp_path: Path) -> None:
+    """An Optuna storage is written, and the dashboard served, without torch, ray or pandas."""
+    make_folder(tmp_path / "results")
+    exported = loaded_by(command("export", "little", "--format", "optuna"), tmp_path)
+    served = loaded_by("import study.launch.dashboard", tmp_path)
+
+    assert "optuna" in exported & served
+    assert "optuna_dashboard" not in exported | served
+    assert not (exported | served) & {"torch", "ray", "pandas", "seaborn"}
 
 
 def test_a_worker_of_colournet_needs_no_study(tmp_path: Path) -> None:

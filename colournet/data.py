@@ -7,7 +7,7 @@ share. `DataBundle.for_run` picks what one run reads, without a copy unless extr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,6 +52,8 @@ class DataBundle:
     palettes: dict[int, Palette]
     fingerprint: str
     """SHA-256 over the category's images and the palettes: equal where runs read the same pixels and colours."""
+    test_images: Images | None = None
+    """The category's test images, to score networks that are chosen already; None where nothing may read them."""
 
     def for_run(self, config: TrainConfig) -> TrainingData:
         """Pick what the run of `config` reads. Raises `ConfigError` if more `train_images` are asked for than there are."""
@@ -101,7 +103,7 @@ def prepare(
         validation_images=validation,
         validation_labels={k: palette.quantize(validation, palettes[k]) for k in sizes},
         palettes=palettes,
-        fingerprint=_fingerprint([train, validation, *palettes.values()]),
+        fingerprint=fingerprint([train, validation, *palettes.values()]),
     )
 
 
@@ -115,6 +117,15 @@ def read_train_images(config: TrainConfig, *, data_dir: Path | None = None) -> I
 def read_test_images(config: TrainConfig, *, data_dir: Path | None = None) -> Images:
     """Read the category's test images, which no selection may touch."""
     return _read(config, split="test", classes=[config.category], data_dir=data_dir)[config.category]
+
+
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 over arrays, their shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _read(
@@ -144,11 +155,3 @@ def _split(images: Images, config: TrainConfig) -> tuple[Images, Images]:
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _fingerprint(arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -56,6 +56,12 @@ def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k 3
     return Scores(loss, correct, squared_error)
 
 
+def score_model(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> Scores:
+    """Score a model on images by the palette that it carries."""
+    seen = ImageSet.on(_device(model), images, palette.quantize(images, model.palette))
+    return score(model.network, seen, _table(model), regression=model.config.is_regression)
+
+
 @torch.no_grad()
 def colourize(
     model: Model, images: UInt8[np.ndarray, "n 3 h w"], *, method: str = "argmax", restore: bool = False
@@ -106,12 +112,10 @@ def evaluate(
     squared error), all of argmax, then `decoding` (see `score_decodings`), `floors` and `measures` (see there), JSON-ready:
     None where a number is not finite.
     """
-    labels = palette.quantize(images, model.palette)
-    regression = model.config.is_regression
-    found = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
+    found = score_model(model, images)
     return {
         "images": len(images),
-        "cross_entropy": None if regression else json_number(found.loss),
+        "cross_entropy": None if model.config.is_regression else json_number(found.loss),
         "accuracy": found.accuracy,
         "mse": json_number(found.mse),
         "psnr_db": json_number(psnr_db(found.mse)),

@@ -139,15 +139,38 @@ class StudyFolder:
         """The completed trial with the best value, or None."""
         return next(best_first(record.trials.values(), goal=self.objective.goal), None)
 
-    def grey_table(self) -> dict[int, float]:
+    @property
+    def confirmations(self) -> list[Path]:
+        """The folders in which the study's best are retrained, by name; each is a small study of its own."""
+        return study_folders(self.layout.confirmations)
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether this is such a small study, not a search."""
+        return "confirms" in self.manifest
+
+    @property
+    def title(self) -> str:
+        """What to call it: its name, and in front of a confirmation's that of the study it confirms."""
+        return f"{self.manifest['confirms']['study']}, {self.name}" if self.is_confirmation else self.name
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with it."""
+        if not self.is_confirmation:
+            return f"study resume {self.name}"
+        confirmed = self.manifest["confirms"]
+        return f"study confirm {confirmed['study']} --top {confirmed['top']} --seeds {len(confirmed['seeds'])}"
+
+    def grey_table(self, *, on_test: bool = False) -> dict[int, float]:
         """What the grey table, which needs no network, scores by the study's metric, for each number of colours.
 
-        Empty where the manifest holds no floors.
+        On the validation images, or on the test images. Empty where the manifest holds no such floors.
         """
         metric = self.objective.metric
         regression = metric == "val_loss" and self.space.taken("model") == ["regression_cnn"]
         key = "mse" if regression else _FLOOR_KEYS[metric]
-        floors = self.manifest.get("floors", {})
+        floors = self.manifest.get("test_floors" if on_test else "floors", {})
         return {int(colours): scores["grey_table"][key] for colours, scores in floors.items()}
 
     def discard_if_empty(self) -> None:

@@ -30,6 +30,8 @@ Choice = str | int | float | bool
 class Optimizer:
     """Suggests parameters and prunes trials of one search space."""
 
+    is_tested = False
+
     def __init__(self, space: Space, *, asked: int = 0) -> None:
         """`asked` is how many trials were asked before: a restart draws on, it never draws the same again."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -61,6 +63,10 @@ class Optimizer:
                 params[name] = decode(parameter, _suggest(trial, parameter))
         self._begin(trial)
         return trial.number, params
+
+    def seed(self, number: int) -> int:
+        """The seed of a trial, from the space's and its number."""
+        return self._space.trial_seed(number)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell a trial's value after an epoch; answer whether it should be pruned. A repeated epoch is not told again."""

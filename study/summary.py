@@ -212,8 +212,15 @@ def _confirmations(folder: StudyFolder) -> Iterator[dict[str, str]]:
             told = json.loads(StudyLayout(root).verdict.read_bytes())
             found = {"outcome": str(told["outcome"]), "sentence": str(told["sentences"][0])}
         except (OSError, ValueError, RecursionError, LookupError, TypeError):
-            found = {"outcome": "undecided", "sentence": f"study confirm {folder.name} goes on with it"}
+            found = {"outcome": "undecided", "sentence": _without_verdict(root)}
         yield {"name": root.name, **found}
+
+
+def _without_verdict(root: Path) -> str:
+    try:
+        return f"{StudyFolder(root).resume_command} goes on with it"
+    except RecordError as error:
+        return error.message
 
 
 def _why(record: StudyRecord) -> str:

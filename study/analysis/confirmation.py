@@ -11,7 +11,7 @@ The rule, in the order in which it is applied:
 
 Candidates are compared on the test images, which chose nothing, in pairs of runs with the same seed. What the search saw is
 compared with validation values, since it is one, as one more value of the same kind: against the interval of the mean alone
-an honest value would seem lucky in one of six draws (five seeds), in half of them with many seeds. All these questions are
+an honest value would seem lucky in one of six draws (five seeds), in nearly half of them with many. All these questions are
 one family under Holm's correction: where nothing is to be found, 95 of 100 confirmations find nothing.
 """
 

@@ -44,10 +44,12 @@ def draw(judgement: Judgement) -> Figure:
 
 def caption(judgement: Judgement) -> str:
     """What is to be seen, for under the figure."""
+    is_handout = judgement.folder.manifest["data"].get("protocol") == "handout"
+    test = "which this protocol validates on as well" if is_handout else "which chose nothing"
     return (
         f"Each dot is a run with one of {len(judgement.confirmation.seeds)} fresh seeds; thin lines join runs with the same "
         "seed. Diamonds are means with their 95 % t-intervals; hollow squares are what the search saw. Left: the images that "
-        "chose the best epochs and the trials; right: the test images, which chose nothing."
+        f"chose the best epochs and the trials; right: the test images, {test}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from study.analysis.judgement import Judgement
 from study.candidates import overtaken
 from study.store import StudyFolder
 from study.text import describe_params
+
+_PAIRS = (
+    "Test scores less the winner's, in pairs of runs with the same seed; then what the search saw less the fresh mean:"
+)
 
 
 def to_mapping(judgement: Judgement) -> dict[str, Any]:
@@ -61,12 +66,12 @@ def _parts(study: StudyFolder, judgement: Judgement) -> list[str]:
     picture = judgement.folder.layout.figures / f"{confirmation_figure.NAME}.svg"
     alt = f"Scores of {', '.join(params)} with fresh seeds. {judgement.verdict.outcome.capitalize()}: {first}"
     return [
-        f"<h3>{judgement.verdict.outcome.capitalize()}</h3>",
+        f"<h3>{judgement.verdict.outcome.capitalize()} ({escape(judgement.folder.name)})</h3>",
         html.paragraph(f"{heading(judgement)}."),
         html.bullets([first[:1].upper() + first[1:], *rest]),
         html.paragraph(newer, kind="warning") if newer else "",
         html.table(*candidate_table(judgement)),
-        html.table(header, questions) if questions else "",
+        html.paragraph(_PAIRS) + html.table(header, questions) if questions else "",
         html.definitions(params),
         html.figure(html.image(picture, alt=alt), caption=confirmation_figure.caption(judgement)),
         html.bullets(notes(judgement)),

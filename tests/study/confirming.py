@@ -26,6 +26,12 @@ def make_search(
 ) -> StudyFolder:
     """A study of completed trials with these values, each with a learning rate of its own."""
     folder = make_folder(results, space_text=space_text)
+    search(folder, values, **params)
+    return folder
+
+
+def search(folder: StudyFolder, values: Mapping[int, float] | None = None, **params: Any) -> None:
+    """Record completed trials with these values in a study that has none yet."""
     with folder.write() as writer:
         writer.append("launched", **session())
         for number, value in (values or {0: 3.0, 1: 1.0, 2: 2.0}).items():
@@ -33,7 +39,6 @@ def make_search(
             writer.append("asked", number, params=settings, seed=number)
             end(writer, number, value)
         writer.append("ended", reason="finished")
-    return folder
 
 
 def end(writer: RecordWriter, number: int, value: float, **test: float | None) -> None:

@@ -7,7 +7,7 @@ share. `DataBundle.for_run` picks what one run reads, without a copy unless extr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,6 +53,8 @@ class DataBundle:
     palettes: dict[PaletteName, Palette]
     fingerprint: str
     """SHA-256 over the category's images and the palettes: equal where runs read the same pixels and colours."""
+    test_images: Images | None = None
+    """The category's test images, to score networks that are chosen already; None where nothing may read them."""
 
     def for_run(self, config: TrainConfig) -> TrainingData:
         """Pick what the run of `config` reads. Raises `ConfigError` if more `train_images` are asked for than there are."""
@@ -107,7 +109,7 @@ def prepare(
         validation_images=validation,
         validation_labels={name: palette.quantize(validation, colours) for name, colours in fitted.items()},
         palettes=fitted,
-        fingerprint=_fingerprint([train, validation, *fitted.values()]),
+        fingerprint=fingerprint([train, validation, *fitted.values()]),
     )
 
 
@@ -137,6 +139,15 @@ def read_test_images(config: TrainConfig, *, data_dir: Path | None = None) -> Im
     return _read(config, split="test", classes=[config.category], data_dir=data_dir)[config.category]
 
 
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 over arrays, their shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def _read(
     config: TrainConfig,
     *,
@@ -164,11 +175,3 @@ def _split(images: Images, config: TrainConfig) -> tuple[Images, Images]:
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _fingerprint(arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

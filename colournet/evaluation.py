@@ -60,6 +60,13 @@ def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k d
     return Scores(loss, correct, squared_error)
 
 
+def score_model(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> Scores:
+    """Score a model on images by the palette that it carries, with as many threads as training took: to the same bits."""
+    seen = ImageSet.on(_device(model), images, palette.quantize(images, model.palette))
+    with threads(model.config.num_threads):
+        return score(model.network, seen, _table(model), regression=model.config.is_regression)
+
+
 @torch.no_grad()
 def colourize(
     model: Model, images: UInt8[np.ndarray, "n 3 h w"], *, method: str = "argmax", restore: bool = False
@@ -110,10 +117,9 @@ def evaluate(
     None where a number is not finite. Of a regression of chroma there is also `chroma_mse`, by which it learned. It takes
     as many threads as training did.
     """
-    labels = palette.quantize(images, model.palette)
     regression = model.config.is_regression
     with threads(model.config.num_threads):
-        found = score(model.network, ImageSet.on(_device(model), images, labels), _table(model), regression=regression)
+        found = score_model(model, images)
         return {
             "images": len(images),
             "cross_entropy": None if regression else json_number(found.loss),

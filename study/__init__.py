@@ -12,6 +12,7 @@ _EXPORTS = {
     "StudyRecord": "study.records",
     "launch": "study.launch.session",
     "resume": "study.launch.session",
+    "confirm": "study.launch.confirmation",
     "reproduce": "study.reproduce",
 }
 

@@ -84,6 +84,40 @@ def resume(name: str, space: Path | None, results: Path, **wanted: Any) -> None:
     _print_study(resume_study(folder, space=Space.load(space) if space else None, **wanted))
 
 
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many of the best trials to confirm."
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds that each is trained with."
+)
+@_JSON
+@resource_options
+@limit_options
+@_DATA_DIR
+@_RESULTS
+def confirm(name: str, as_json: bool, results: Path, **wanted: Any) -> None:
+    """Did the best trial win? Train the best and the default with fresh seeds, score them on test images, and judge.
+
+    Typed again it goes on with what is missing, and changes nothing where nothing is.
+    """
+    from study.analysis.confirmation_report import publish, to_mapping
+    from study.analysis.confirmation_tables import text
+    from study.analysis.judgement import Judgement
+    from study.candidates import overtaken
+    from study.launch.confirmation import confirm as confirm_study
+    from study.store import StudyFolder
+
+    study = StudyFolder.open(results, name)
+    judgement = Judgement.read(confirm_study(study, **wanted))
+    publish(judgement)
+    _print(json.dumps(to_mapping(judgement), indent=2) if as_json else text(judgement))
+    newer = overtaken(study, judgement.confirmation)
+    if newer is not None:
+        click.echo(newer, err=True)
+
+
 @cli.command(name="list")
 @_JSON
 @_RESULTS

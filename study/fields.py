@@ -70,6 +70,9 @@ INTERRUPTIONS = ("stopped", "lost", "out_of_memory", "disk_full")
 ENDINGS = ("finished", "budget", "interrupted", "terminated", "failed")
 """Why a driver ended."""
 
+TEST_SCORES = ("test_loss", "test_accuracy", "test_mse")
+"""What a run scores on the test images with its best epoch's model; a search's trials have none, a confirmation's all."""
+
 _ASKED = {"params": _PARAMS, "seed": _COUNT}
 _STARTED = {
     **dict.fromkeys(("attempt", "pid", "parameters", "resumed_from_epoch"), _COUNT),
@@ -107,6 +110,7 @@ STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
 MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
     "asked": {"enqueued": _COUNT},
     "epoch": {"filled_in": _FLAG},
+    "completed": dict.fromkeys(TEST_SCORES, _SCORE),
     "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},
     "launched": _MAY_HAVE_SESSION,
     "resumed": _MAY_HAVE_SESSION,

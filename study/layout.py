@@ -12,6 +12,11 @@ from study.errors import StudyError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+def confirmation_name(top: int, seeds: int) -> str:
+    """The name of the folder in which a study's best `top` are retrained with so many seeds."""
+    return f"top{top}-seeds{seeds}"
+
+
 def check_name(name: str) -> str:
     """Return a study's name if it is safe as a folder's name, else raise `StudyError`."""
     if not _NAME.fullmatch(name):
@@ -165,6 +170,21 @@ class StudyLayout:
     def trials(self) -> Path:
         """Folder of the trials' folders."""
         return self.root / "trials"
+
+    @property
+    def confirmations(self) -> Path:
+        """Folder of the small studies in which `study confirm` retrains the best."""
+        return self.root / "confirmations"
+
+    @property
+    def verdict(self) -> Path:
+        """In a confirmation: what it found, for machines."""
+        return self.root / "verdict.json"
+
+    @property
+    def results(self) -> Path:
+        """In a confirmation: its runs, one a row."""
+        return self.root / "results.csv"
 
     def trial(self, number: int) -> TrialLayout:
         """The files of trial `number`."""

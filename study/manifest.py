@@ -16,7 +16,7 @@ from study.errors import FormatError, RecordError
 
 FORMAT = 1
 
-_NAMES: Mapping[type, str] = {str: "text", int: "a whole number", dict: "a table", type(None): "null"}
+_NAMES: Mapping[type, str] = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
 
 _REQUIRED: Mapping[str, type] = {
     "name": str,
@@ -33,10 +33,20 @@ _REQUIRED: Mapping[str, type] = {
 }
 _CHECKED_IF_THERE: Mapping[str, type] = {
     "floors": dict,
+    "test_floors": dict,
     "sampler": dict,
     "pruner": dict,
     "provenance.versions": dict,
 }
+_OF_A_CONFIRMATION: Mapping[str, type] = {
+    "confirms": dict,
+    "confirms.study": str,
+    "confirms.top": int,
+    "confirms.candidates": list,
+    "confirms.seeds": list,
+}
+"""What is required where there is `confirms`: see `study.candidates`."""
+_FLOORS = ("floors", "test_floors")
 _GREY_TABLE = ("cross_entropy", "accuracy", "mse")
 
 
@@ -62,21 +72,22 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _check(manifest: Mapping[str, Any]) -> None:
-    missing = [name for name in _REQUIRED if not _has(manifest, name)]
+    required = {**_REQUIRED, **(_OF_A_CONFIRMATION if "confirms" in manifest else {})}
+    missing = [name for name in required if not _has(manifest, name)]
     if missing:
         raise RecordError(f"lacks {', '.join(missing)}")
-    for name, kind in {**_REQUIRED, **_CHECKED_IF_THERE}.items():
+    for name, kind in {**required, **_CHECKED_IF_THERE}.items():
         if _has(manifest, name) and type(_look_up(manifest, name)) is not kind:
             raise RecordError(f"{name} must be {_NAMES[kind]}, got {reprlib.repr(_look_up(manifest, name))}")
     Objective(manifest["objective"]["metric"], manifest["objective"]["goal"])
-    for name in ("palettes", "floors"):
+    for name in ("palettes", *_FLOORS):
         for key, value in manifest.get(name, {}).items():
             try:
                 palette = PaletteName.parse(key)
             except ConfigError as error:
                 raise RecordError(f"{name} are by number of colours, got {reprlib.repr(key)}") from error
-            if name == "floors" and not _are_scores(value, palette):
-                raise RecordError(f"floors.{key} has no scores of the grey table")
+            if name in _FLOORS and not _are_scores(value, palette):
+                raise RecordError(f"{name}.{key} has no scores of the grey table")
 
 
 def _are_scores(scores: Any, palette: PaletteName) -> bool:

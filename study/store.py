@@ -145,14 +145,37 @@ class StudyFolder:
             )
         return path
 
-    def grey_table(self) -> dict[str, float]:
+    @property
+    def confirmations(self) -> list[Path]:
+        """The folders in which the study's best are retrained, by name; each is a small study of its own."""
+        return study_folders(self.layout.confirmations)
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether this is such a small study, not a search."""
+        return "confirms" in self.manifest
+
+    @property
+    def title(self) -> str:
+        """What to call it: its name, and in front of a confirmation's that of the study it confirms."""
+        return f"{self.manifest['confirms']['study']}, {self.name}" if self.is_confirmation else self.name
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with it."""
+        if not self.is_confirmation:
+            return f"study resume {self.name}"
+        confirmed = self.manifest["confirms"]
+        return f"study confirm {confirmed['study']} --top {confirmed['top']} --seeds {len(confirmed['seeds'])}"
+
+    def grey_table(self, *, on_test: bool = False) -> dict[str, float]:
         """What the grey table, which needs no network, scores by the study's metric, for each palette (`24`, `24-lab`).
 
-        Empty where the manifest holds no floors.
+        On the validation images, or on the test images. Empty where the manifest holds no such floors.
         """
         metric = self.objective.metric
         regression = metric == "val_loss" and self.space.taken("model") == ["regression_cnn"]
-        floors = self.manifest.get("floors", {})
+        floors = self.manifest.get("test_floors" if on_test else "floors", {})
         return {
             name: scores["grey_table"][
                 SQUARED_ERRORS[PaletteName.parse(name).colour_space] if regression else _FLOOR_KEYS[metric]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from study.accounting import forecast, spent
 from study.errors import RecordError
+from study.layout import StudyLayout
 from study.records import ENDED, StudyRecord, TrialRecord
 from study.store import StudyFolder
 from study.text import describe_params, duration, format_value, table
@@ -42,6 +44,7 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         "forecast": None if rest is None else asdict(rest),
         "interruptions": dict(sum((trial.interruptions for trial in record.trials.values()), Counter())),
         "ended": None if record.ended is None else {"reason": record.ended, "message": record.message},
+        "confirmations": list(_confirmations(folder)),
         "created": folder.manifest["created"],
         "torn_bytes": record.torn_bytes,
     }
@@ -67,6 +70,7 @@ def trial_json(trial: TrialRecord) -> dict[str, Any]:
         "device": trial.device,
         "parameters": trial.parameters,
         "checkpoint": trial.checkpoint,
+        "test": dict(trial.test),
         "epochs": [trial.epochs[epoch] for epoch in sorted(trial.epochs)],
     }
 
@@ -118,6 +122,9 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
         )
         lines += [f"               {name} = {format_value(value)}" for name, value in best.params.items()]
     lines += _floor_lines(folder, best)
+    lines += [
+        f"  confirmed  {found['name']}: {found['outcome']}, {found['sentence']}" for found in told["confirmations"]
+    ]
     if record.torn_bytes:
         lines.append(f"  note       the record's last line is torn ({record.torn_bytes} bytes not read)")
     lines += _trouble_lines(record)
@@ -161,6 +168,9 @@ def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
     if trial.value is not None:
         metric = folder.manifest["objective"]["metric"]
         lines.append(f"  best       {metric} {trial.value:.6g} at epoch {trial.best_epoch}")
+    if trial.test:
+        scores = ", ".join(f"{name} {'nan' if score is None else f'{score:.6g}'}" for name, score in trial.test.items())
+        lines.append(f"  tested     {scores}, by the best epoch's model")
     lines.append(f"  seed       {trial.seed}, attempt {trial.attempt}, on {trial.host} ({trial.device})")
     lines += [f"  {name} = {format_value(value)}" for name, value in trial.params.items()]
     header = ["epoch", "train loss", "val loss", "val accuracy", "seconds"]
@@ -193,6 +203,24 @@ def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:
     if best is not None and folder.objective.is_better(scores[0], best.value):
         lines.append(f"             the best trial is WORSE than that by {folder.objective.metric}")
     return lines
+
+
+def _confirmations(folder: StudyFolder) -> Iterator[dict[str, str]]:
+    """What each confirmation said when `study confirm` last ended: its name, outcome and sentence."""
+    for root in folder.confirmations:
+        try:
+            told = json.loads(StudyLayout(root).verdict.read_bytes())
+            found = {"outcome": str(told["outcome"]), "sentence": str(told["sentences"][0])}
+        except (OSError, ValueError, RecursionError, LookupError, TypeError):
+            found = {"outcome": "undecided", "sentence": _without_verdict(root)}
+        yield {"name": root.name, **found}
+
+
+def _without_verdict(root: Path) -> str:
+    try:
+        return f"{StudyFolder(root).resume_command} goes on with it"
+    except RecordError as error:
+        return error.message
 
 
 def _why(record: StudyRecord) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from study.errors import RecordError
+from study.fields import TEST_SCORES
 
 Event = Mapping[str, Any]
 
@@ -43,6 +44,8 @@ class TrialRecord:
     value: float | None = None
     """The objective at the best epoch; None for a failed trial or one that is still under way."""
     best_epoch: int | None = None
+    test: Mapping[str, float | None] = field(default_factory=dict)
+    """The scores of the best epoch's model on the test images, by `TEST_SCORES`; empty where it was not scored."""
     checkpoint: str | None = None
     """The best epoch's model, relative to the study's folder; None where it was not kept."""
     reason: str | None = None
@@ -117,6 +120,7 @@ def _check_completion(trial: TrialRecord, event: Event) -> None:
 def _complete(trial: TrialRecord, event: Event) -> None:
     _end_at_epoch(trial, event, "completed")
     trial.checkpoint = event["checkpoint"]
+    trial.test = {name: event[name] for name in TEST_SCORES if name in event}
 
 
 def _prune(trial: TrialRecord, event: Event) -> None:

@@ -88,8 +88,8 @@ class Measure:
             return self.text(mean)
         if self.metric == "val_accuracy":
             return f"{100 * mean:.1f} ± {100 * std:.1f} %"
-        decimals = len(self.text(mean).partition(".")[2])
-        return f"{self.text(mean)} ± {std:.{decimals}f}"
+        shown = f"{mean:#.4g}" if abs(mean) < 1 else f"{mean:.3f}"  # zeros at the end are digits of the spread too
+        return f"{shown} ± {std:.{len(shown.partition('.')[2])}f}"
 
     def difference(self, value: float) -> str:
         """A difference of two values, without its sign."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis import figures, frames, tables
+from study.analysis import confirmation_report, figures, frames, tables
 from study.analysis import html_parts as html
 from study.analysis.captions import captions
 from study.analysis.findings import findings
@@ -57,6 +57,7 @@ def write_report(folder: StudyFolder) -> list[Path]:
     """
     study = Study.read(folder)
     written = figures.write(study.trials, study.epochs, study.measure, folder.layout.figures)
+    written += confirmation_report.write_figures(folder)
     scratch = folder.layout.report.with_suffix(".part")
     scratch.write_text(page(study), encoding="utf-8")
     os.replace(scratch, folder.layout.report)
@@ -70,6 +71,7 @@ def page(study: Study) -> str:
         _head(study),
         html.section("The answer", html.bullets(findings(study.trials, study.epochs, study.measure)), _cautions(study)),
         _best(study, best) if best is not None else "",
+        confirmation_report.section(study.folder),
         _figures(study),
         html.section("Models beside the floors", tables.models(study.trials, study.measure, floors(study.folder))),
         _trials(study),

@@ -47,7 +47,7 @@ class Display:
             self._live.start()
         else:
             count = "trials" if self._target is None else f"{self._target} trials"
-            self._console.print(f"{self._folder.name}: {count}; starting Ray", highlight=False)
+            self._console.print(f"{self._folder.title}: {count}; starting Ray", highlight=False)
         return self
 
     def __exit__(
@@ -92,7 +92,7 @@ class Display:
 
     def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
         elapsed = time.monotonic() - self._began
-        text = Text(f"{self._folder.name}  ", style="bold", no_wrap=True, overflow="ellipsis")
+        text = Text(f"{self._folder.title}  ", style="bold", no_wrap=True, overflow="ellipsis")
         of = "" if self._target is None else f" of {self._target}"
         text.append(f"{ended}{of} trials, {duration(elapsed)}", style="default")
         newly = ended - self._ended_before

@@ -13,9 +13,9 @@ from study.errors import StudyError
 from study.launch import failures, retention
 from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
-from study.launch.optimizer import Optimizer
 from study.launch.retention import Retention
 from study.launch.roster import Roster
+from study.launch.source import Source
 from study.limits import Budget, Limits
 from study.records import Event, StudyRecord, TrialRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
@@ -31,7 +31,7 @@ class Driver:
         self,
         folder: StudyFolder,
         writer: RecordWriter,
-        optimizer: Optimizer,
+        source: Source,
         *,
         trials: int | None,
         limits: Limits | None = None,
@@ -43,7 +43,7 @@ class Driver:
         self._metric = self.space.objective.metric
         self._folder = folder
         self._writer = writer
-        self._optimizer = optimizer
+        self._source = source
         self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
         self._target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
@@ -107,7 +107,7 @@ class Driver:
         if kind == "epoch":
             return self._receive_epoch(number, fields)
         if kind == "finished":
-            self._complete(number, fields["attempt"])
+            self._complete(number, **fields)
         else:
             self._receive_failure(number, fields)
         return "stop"
@@ -170,19 +170,20 @@ class Driver:
             goal=objective.goal,
             attempts=trial.attempt,
             timeout_seconds=self.limits.trial_timeout_seconds,
+            is_tested=self._source.is_tested,
         )
 
     def _ask(self) -> int:
         index = self.record.next_enqueued
-        known = self.space.enqueue[index] if index < len(self.space.enqueue) else None
-        number, params = self._optimizer.ask(known)
+        known = self._source.known[index] if index < len(self._source.known) else None
+        number, params = self._source.ask(known)
         named = {} if known is None else {"enqueued": index}
-        self._append("asked", number, params=params, seed=self.space.trial_seed(number), **named)
+        self._append("asked", number, params=params, seed=self._source.seed(number), **named)
         return number
 
     def _prune_condemned(self) -> None:
         """End trials that were to be pruned when their driver died between the epoch and the verdict."""
-        for number in filter(self._optimizer.is_condemned, self._roster.waiting):
+        for number in filter(self._source.is_condemned, self._roster.waiting):
             if self.record.trials[number].last_epoch < self._epochs_asked(number):
                 self._prune(number, self.record.trials[number].attempt)
 
@@ -201,7 +202,7 @@ class Driver:
         if has_diverged(fields, self._metric):
             self._fail(number, "diverged", f"the loss of epoch {epoch} is not finite")
             return "stop"
-        should_prune = self._optimizer.report(number, epoch, fields[self._metric])
+        should_prune = self._source.report(number, epoch, fields[self._metric])
         if is_last:
             return "continue"
         if should_prune:
@@ -252,7 +253,7 @@ class Driver:
         best_epoch = self._best_epoch(number)
         self._end(number, "pruned", attempt=attempt, value=best_epoch[self._metric], epoch=best_epoch["epoch"])
 
-    def _complete(self, number: int, attempt: int) -> None:
+    def _complete(self, number: int, attempt: int, **test_scores: float | None) -> None:
         best_epoch = self._best_epoch(number)
         checkpoint = self._folder.layout.trial(number).model(attempt)
         self._end(
@@ -262,6 +263,7 @@ class Driver:
             value=best_epoch[self._metric],
             epoch=best_epoch["epoch"],
             checkpoint=checkpoint.relative_to(self._folder.layout.root).as_posix(),
+            **test_scores,
         )
 
     def _fail(self, number: int, reason: str, message: str, *, attempt: int | None = None) -> None:
@@ -277,12 +279,12 @@ class Driver:
         event = self._writer.append(kind, number, **fields)
         self._roster.end(number)
         if kind == "completed":
-            self._optimizer.complete(number, fields["value"])
+            self._source.complete(number, fields["value"])
             best.refresh(self._folder, self.record)
         elif kind == "pruned":
-            self._optimizer.prune(number)
+            self._source.prune(number)
         else:
-            self._optimizer.fail(number)
+            self._source.fail(number)
         if kind != "failed":
             self._failed.clear()
         self._retention.after(self.record.trials[number])

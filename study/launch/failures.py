@@ -22,8 +22,8 @@ def has_hung(layout: TrialLayout) -> bool:
 def disk_full(folder: StudyFolder, number: int, message: str) -> LaunchError:
     """The error of a study whose worker could not write."""
     return LaunchError(
-        f"{folder.name}: trial {number} could not write its checkpoint: {message}",
-        hint=f"free some space, then study resume {folder.name}; --checkpoint-quota keeps checkpoints small",
+        f"{folder.title}: trial {number} could not write its checkpoint: {message}",
+        hint=f"free some space, then {folder.resume_command}; --checkpoint-quota keeps checkpoints small",
     )
 
 
@@ -31,7 +31,7 @@ def cannot_write(folder: StudyFolder, error: OSError) -> LaunchError:
     """The error of a study whose driver could not write a file of its folder."""
     return LaunchError(
         f"{error.filename or folder.layout.root}: cannot be written: {error.strerror or error}",
-        hint=f"mend that, then study resume {folder.name}",
+        hint=f"mend that, then {folder.resume_command}",
     )
 
 
@@ -44,7 +44,7 @@ def too_many(folder: StudyFolder, failed: Sequence[TrialRecord]) -> LaunchError:
     except OSError:
         told = f"study show {folder.name} {first.number} tells more"
     return LaunchError(
-        f"{folder.name}: {len(failed)} trials failed in a row, the first, trial {first.number}, by {first.message}",
+        f"{folder.title}: {len(failed)} trials failed in a row, the first, trial {first.number}, by {first.message}",
         hint=f"see {told}",
     )
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 Report = Mapping[str, Any]
 """`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history. `epoch`: attempt and the epoch's metrics.
-`finished`: attempt. `failed`: attempt, reason (`diverged`, `error`, `out_of_memory`, `disk_full`), message."""
+`finished`: attempt, and of a trial that is tested its test_loss, test_accuracy and test_mse. `failed`: attempt, reason
+(`diverged`, `error`, `out_of_memory`, `disk_full`), message."""
 
 Answer = Literal["continue", "stop"]
 
@@ -36,6 +37,8 @@ class Task:
     """How many attempts at the trial the record has; their folders need not be there any more."""
     timeout_seconds: float | None = None
     """How long the attempt may take; None for as long as it likes."""
+    is_tested: bool = False
+    """Whether to score the best epoch's model on the test images, which the bundle must hold then."""
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields by name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,10 +36,13 @@ _UNNAMED = "space"
 class Optimizer:
     """Suggests parameters and prunes trials of one search space."""
 
+    is_tested = False
+
     def __init__(self, space: Space, *, asked: int = 0) -> None:
         """`asked` is how many trials were asked before: a restart draws on, it never draws the same again."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space = space
+        self.known: Sequence[Point] = space.enqueue
         self._distributions = {name: distribution(parameter) for name, parameter in space.search.items()}
         self._rungs = _rungs(space)
         self._trials: dict[int, optuna.Trial] = {}
@@ -78,6 +81,10 @@ class Optimizer:
                 params[name] = decode(parameter, _suggest(trial, parameter))
         self._begin(trial)
         return trial.number, params
+
+    def seed(self, number: int) -> int:
+        """The seed of a trial, from the space's and its number."""
+        return self._space.trial_seed(number)
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell a trial's value after an epoch; answer whether it should be pruned.

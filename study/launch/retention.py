@@ -71,7 +71,7 @@ class Retention:
         """The error of a study in which not even this trial alone fits into the quota."""
         quota = self._limits.checkpoint_quota_bytes or 0
         return LaunchError(
-            f"{self._folder.name}: the checkpoint quota of {quota / 1e6:.1f} MB is too small, trial {number} needs up to "
+            f"{self._folder.title}: the checkpoint quota of {quota / 1e6:.1f} MB is too small, trial {number} needs up to "
             f"{self._needed(number, ()) / 1e6:.1f} MB with what is kept",
             hint="give a larger --checkpoint-quota; smaller networks need less",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from study.launch.driver import Driver
 from study.launch.optimizer import Optimizer
 from study.launch.output import captured
 from study.launch.signals import listening
+from study.launch.source import Source
 from study.limits import Budget, Limits
 from study.records import StudyRecord, parse
 from study.space import Space
 from study.space_changes import check_change
-from study.store import RecordWriter, StudyFolder
+from study.store import StudyFolder
 
 
 def launch(
@@ -48,13 +49,15 @@ def launch(
     name = name or space.name
     StudyFolder.check_free(results, name)  # before the data are loaded, or even downloaded
     target = trials or space.trials
-    bundle = _prepare(space, data_dir)
-    folder = StudyFolder.create(results, name, space_text=space.text, manifest=_manifest(space, bundle, trials=target))
+    bundle = prepare_bundle(space, data_dir)
+    folder = StudyFolder.create(
+        results, name, space_text=space.text, manifest=make_manifest(space, bundle, trials=target)
+    )
     plan = Plan(
         kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
     )
     try:
-        return _run(folder, bundle, plan, resources=resources or Resources())
+        return run(folder, bundle, plan, resources=resources or Resources())
     finally:
         folder.discard_if_empty()
 
@@ -77,23 +80,21 @@ def resume(
     be a widening, and be accepted. Raises as `launch`, `SpaceError` for a changed space, and `StudyError` if more trials
     were asked than `trials`, more epochs trained than the budget, or if the data are not those that the study began with.
     """
+    if folder.is_confirmation:
+        hint = f"{folder.resume_command} goes on with it"
+        raise StudyError(f"{folder.name}: is a confirmation, its runs were decided when it began", hint=hint)
     record, budget = folder.read(), budget or Budget()
     in_force = spaces.in_force(folder, record)
     changes = check_change(in_force, space or folder.space, accepted=accept_space_change, study=folder.name)
     space = (space or folder.space) if changes else in_force
     target = trials or (space.trials if changes else record.target) or folder.manifest["trials"]
-    _check_affordable(folder, record, target, budget)
+    check_affordable(folder, record, target, budget)
     is_finished = not record.unfinished and len(record.trials) >= target
     is_open = is_finished and budget.is_set and trials is None
     if folder.driver is None and is_finished and not is_open and not changes:
         return folder
-    bundle = _prepare(space, data_dir)
-    recorded = folder.manifest["data"]["fingerprint"]
-    if bundle.fingerprint != recorded:
-        raise StudyError(
-            f"{folder.name}: the images or palettes are not those that the study began with",
-            hint=f"point --data-dir at the same data; {folder.layout.manifest} tells which they were",
-        )
+    bundle = prepare_bundle(space, data_dir)
+    check_data(folder, bundle)
     plan = Plan(
         kind="resumed",
         trials=None if is_open else target,
@@ -103,7 +104,7 @@ def resume(
         is_new=bool(changes),
         notes=[f"accepted a wider search space: {change}" for change in changes],
     )
-    return _run(folder, bundle, plan, resources=resources or Resources())
+    return run(folder, bundle, plan, resources=resources or Resources())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,17 @@ class Plan:
         }
 
 
-def _check_affordable(folder: StudyFolder, record: StudyRecord, target: int, budget: Budget) -> None:
+def check_data(folder: StudyFolder, bundle: DataBundle) -> None:
+    """Raise `StudyError` if the data are not those that the study began with: its numbers could not be compared."""
+    if bundle.fingerprint != folder.manifest["data"]["fingerprint"]:
+        raise StudyError(
+            f"{folder.title}: the images or palettes are not those that the study began with",
+            hint=f"point --data-dir at the same data; {folder.layout.manifest} tells which they were",
+        )
+
+
+def check_affordable(folder: StudyFolder, record: StudyRecord, target: int, budget: Budget) -> None:
+    """Raise `StudyError` if more trials were asked already than `target`, or more epochs trained than the budget."""
     if target < len(record.trials):
         raise StudyError(
             f"{folder.name}: {len(record.trials)} trials were asked already, got --trials {target}",
@@ -143,21 +154,35 @@ def _check_affordable(folder: StudyFolder, record: StudyRecord, target: int, bud
         )
     if budget.epochs is not None and budget.epochs <= record.trained:
         raise StudyError(
-            f"{folder.name}: {record.trained} epochs were trained already, got --epoch-budget {budget.epochs}",
+            f"{folder.title}: {record.trained} epochs were trained already, got --epoch-budget {budget.epochs}",
             hint="the budget is for all sessions of the study together: name more, or leave it out",
         )
 
 
-def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Resources) -> StudyFolder:
+def _rebuild(space: Space, folder: StudyFolder, record: StudyRecord) -> Source:
+    """Optuna's study, as the record tells it."""
+    with folder.layout.events.open("rb") as lines:
+        return Optimizer.rebuild(space, record, events=map(parse, lines))
+
+
+def run(
+    folder: StudyFolder,
+    bundle: DataBundle,
+    plan: Plan,
+    *,
+    resources: Resources,
+    make_source: Callable[[Space, StudyFolder, StudyRecord], Source] = _rebuild,
+) -> StudyFolder:
+    """Drive a study's trials until `plan` is done or the study is to end; raises as `launch` where it is resumable."""
     with (
         folder.write() as writer,
         captured(folder.layout.log) as console,
-        listening(folder.name, console) as signals,
+        listening(folder.title, folder.resume_command, console) as signals,
     ):
         keep_quiet()
         from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
 
-        optimizer = _rebuild(plan.space, folder, writer)
+        source = make_source(plan.space, folder, writer.record)
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,
@@ -171,7 +196,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
             driver = Driver(
                 folder,
                 writer,
-                optimizer,
+                source,
                 trials=plan.trials,
                 limits=plan.limits,
                 budget=plan.budget,
@@ -193,17 +218,15 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
     if reason in ("interrupted", "terminated") and signals.error is not None:
         raise signals.error
     if reason == "failed":
-        raise LaunchError(f"{folder.name}: Ray Tune gave up", hint=f"see {folder.layout.log}")
+        raise LaunchError(f"{folder.title}: Ray Tune gave up", hint=f"see {folder.layout.log}")
     return folder
 
 
-def _rebuild(space: Space, folder: StudyFolder, writer: RecordWriter) -> Optimizer:
-    with folder.layout.events.open("rb") as lines:
-        return Optimizer.rebuild(space, writer.record, events=[parse(line) for line in lines])
+def prepare_bundle(space: Space, data_dir: Path | None) -> DataBundle:
+    """Load what any trial of the space may ask for, and check that it suffices.
 
-
-def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
-    """Load what any trial of the space may ask for, and check that it suffices."""
+    Test images are not read, unless the space's protocol validates on them.
+    """
     extras = {name for classes in space.taken("extra_classes") for name in classes}
     base = TrainConfig.from_mapping(
         {name: value for name, value in space.fixed.items() if name not in ("model", "dilation", "extra_classes")}
@@ -216,7 +239,8 @@ def _prepare(space: Space, data_dir: Path | None) -> DataBundle:
     return bundle
 
 
-def _manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any]:
+def make_manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any]:
+    """What is decided when a study of `space` begins, JSON-ready."""
     train_images = bundle.train_images[bundle.category]
     base = TrainConfig.from_mapping(
         {name: space.fixed[name] for name in ("dataset", "protocol", "data_seed") if name in space.fixed}

@@ -25,6 +25,7 @@ class Signals:
     """Whether a signal asked the study to stop, and what to do then."""
 
     study: str
+    resume_command: str
     terminal: TextIO
     ending: Ending | None = None
     """What to tell; None before trials are handed out, when a signal ends the study at once."""
@@ -55,12 +56,12 @@ class Signals:
 
     def _asked(self, number: int) -> StudyError:
         reason, kind = _KINDS[number]
-        return kind(f"{self.study}: {reason}", hint=f"study resume {self.study} goes on with it")
+        return kind(f"{self.study}: {reason}", hint=f"{self.resume_command} goes on with it")
 
     def _end_at_once(self, code: int) -> None:
         """Leave without another word to the record, which is whole after every event; Ray ends with this process."""
         cursor = _SHOW_CURSOR if self.terminal.isatty() else ""
-        self._say(f"{cursor}\n{self.study}: ended at once; study resume {self.study} goes on with it")
+        self._say(f"{cursor}\n{self.study}: ended at once; {self.resume_command} goes on with it")
         os._exit(code)
 
     def _say(self, text: str) -> None:
@@ -69,9 +70,9 @@ class Signals:
 
 
 @contextmanager
-def listening(study: str, terminal: TextIO) -> Iterator[Signals]:
+def listening(study: str, resume_command: str, terminal: TextIO) -> Iterator[Signals]:
     """Turn SIGINT and SIGTERM into an orderly end while the block runs (in a main thread)."""
-    signals = Signals(study, terminal)
+    signals = Signals(study, resume_command, terminal)
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return

@@ -21,7 +21,8 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, TrainingData
 from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
-from colournet.metrics import EpochMetrics
+from colournet.evaluation import score_model
+from colournet.metrics import EpochMetrics, json_number
 from colournet.models import count_parameters
 from colournet.objective import Objective
 from colournet.runs import save_samples
@@ -48,6 +49,7 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
             history = _adopt_checkpoint(layout, attempt, config)
             tell(_started(attempt, config, history))
             _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
+            tell({"event": "finished", "attempt": attempt, **_finish(task, bundle, layout.model(attempt))})
     except DivergedError as error:
         tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
     except Exception as error:  # noqa: BLE001 (the boundary of a trial: any error is the trial's, told and logged)
@@ -104,8 +106,22 @@ def _train(task: Task, config: TrainConfig, data: TrainingData, *, attempt: int,
         checkpoint_dir=layout.attempt(attempt),
         objective=Objective(task.metric, task.goal),
     )
-    save_samples(layout.samples, checkpoints.load_model(layout.model(attempt)), data.validation_images)
-    tell({"event": "finished", "attempt": attempt})
+
+
+def _finish(task: Task, bundle: DataBundle, path: Path) -> dict[str, float | None]:
+    """Leave samples by the best epoch's model, and answer what it scores on the test images, if it is to be tested."""
+    model = checkpoints.load_model(path)
+    model.network.to(choose_device(model.config.device))
+    save_samples(TrialLayout(Path(task.folder)).samples, model, bundle.validation_images)
+    if not task.is_tested:
+        return {}
+    assert bundle.test_images is not None
+    found = score_model(model, bundle.test_images)
+    return {
+        "test_loss": json_number(found.loss),
+        "test_accuracy": json_number(found.accuracy),
+        "test_mse": json_number(found.mse),
+    }
 
 
 def _claim_attempt(layout: TrialLayout, *, behind: int) -> int:

@@ -217,7 +217,8 @@ def test_a_name_that_is_taken_is_told(tmp_path: Path, one_trial: StudyFolder) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [("show", "litle"), ("resume", "litle"), ("analyze", "litle"), ("reproduce", "litle")]
+    "arguments",
+    [("show", "litle"), ("resume", "litle"), ("analyze", "litle"), ("reproduce", "litle"), ("confirm", "litle")],
 )
 def test_an_unknown_study_is_told_with_the_nearest(
     tmp_path: Path, one_trial: StudyFolder, arguments: tuple[str, ...]
@@ -233,6 +234,33 @@ def test_nothing_to_reproduce_is_told(tmp_path: Path) -> None:
     make_folder(tmp_path)
 
     assert "no trial is completed" in error_of(run("reproduce", "little", "--results", str(tmp_path))).message
+
+
+def test_nothing_to_confirm_is_told(tmp_path: Path) -> None:
+    """A study without a completed trial has no best to confirm; nothing is left of the attempt."""
+    folder = make_folder(tmp_path)
+    error = error_of(run("confirm", "little", "--results", str(tmp_path)))
+
+    assert error.message == "little: no trial is completed yet, so there is nothing to confirm"
+    assert error.hint
+    assert not folder.layout.confirmations.exists()
+
+
+@pytest.mark.parametrize("option", ["--top", "--seeds"])
+def test_a_confirmation_of_nothing_is_wrong_usage(tmp_path: Path, one_trial: StudyFolder, option: str) -> None:
+    """At least one trial and one seed must be asked for."""
+    result = run("confirm", "little", option, "0", "--results", str(tmp_path))
+
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+
+
+def test_other_data_cannot_confirm(tmp_path: Path, one_trial: StudyFolder) -> None:
+    """Where the images are not those of the search, the confirmation is refused and leaves nothing."""
+    error = error_of(run("confirm", "little", "--results", str(tmp_path)))
+
+    assert "not those that the study began with" in error.message
+    assert not one_trial.layout.confirmations.exists()
 
 
 def test_errors_go_to_stderr_with_hint_and_code(tmp_path: Path, study_command: Start) -> None:

@@ -30,6 +30,7 @@ def command(*arguments: str) -> str:
         ("launch", "--help"),
         ("export", "--help"),
         ("dashboard", "--help"),
+        ("confirm", "--help"),
         ("list",),
         ("list", "--json"),
         ("show", "little"),
@@ -58,7 +59,7 @@ def test_reproducing_needs_no_ray(tmp_path: Path) -> None:
 
 def test_analysing_needs_no_torch(tmp_path: Path) -> None:
     """The code that draws and reports loads neither torch nor ray nor optuna."""
-    loaded = loaded_by("import study.analysis.report", tmp_path)
+    loaded = loaded_by("import study.analysis.report, study.analysis.confirmation_tables", tmp_path)
 
     assert "pandas" in loaded
     assert not loaded & {"torch", "ray", "optuna", "sklearn"}
@@ -94,7 +95,9 @@ def test_a_worker_of_colournet_needs_no_study(tmp_path: Path) -> None:
 
 def test_the_driver_and_the_worker_know_no_ray(tmp_path: Path) -> None:
     """What a study decides, and what a trial does, can be run without Ray."""
-    assert "ray" not in loaded_by("import study.launch.driver, study.launch.worker, study.launch.session", tmp_path)
+    assert "ray" not in loaded_by(
+        "import study.launch.driver, study.launch.worker, study.launch.confirmation", tmp_path
+    )
 
 
 @pytest.mark.parametrize("package", ["study", "colournet"])

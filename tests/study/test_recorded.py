@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from study.cli import cli
+from study.layout import StudyLayout
 
 RECORDED = Path(__file__).parents[2] / "results" / "horses-architecture"
 
@@ -46,3 +47,17 @@ def test_a_recorded_study_is_analyzed_for_ever(results: Path) -> None:
 
     assert results / RECORDED.name / "report.html" in written
     assert all(path.stat().st_size > 0 for path in written)
+
+
+def test_a_recorded_confirmation_is_judged_for_ever(results: Path) -> None:
+    """The project's own confirmation still opens, and its record still says what its verdict says."""
+    name, where = RECORDED.name, ("--results", str(results))
+    layout = StudyLayout(results / name / "confirmations" / "top2-seeds5")
+    kept = json.loads(layout.verdict.read_text())
+
+    told = json.loads(run("confirm", name, "--top", "2", "--seeds", "5", "--json", *where))
+
+    assert kept["outcome"] == "tied"
+    assert (told["outcome"], told["sentences"]) == (kept["outcome"], kept["sentences"])
+    assert len(layout.results.read_text().splitlines()) == 16
+    assert f"top2-seeds5: tied, {kept['sentences'][0]}" in run("show", name, *where)

@@ -40,6 +40,18 @@ def test_a_completed_trial_is_told_whole() -> None:
     assert trial.seconds == 3.0
 
 
+def test_a_test_score_is_told_where_there_is_one() -> None:
+    """A trial that was scored on the test images has those scores, null where one is no number; all others have none."""
+    scored = ("completed", 0, {**COMPLETED[2], "test_loss": 0.5, "test_accuracy": 0.9, "test_mse": None})
+
+    assert read(LAUNCHED, ASKED, STARTED, EPOCH_1, EPOCH_2, scored).trial(0).test == {
+        "test_loss": 0.5,
+        "test_accuracy": 0.9,
+        "test_mse": None,
+    }
+    assert read(LAUNCHED, ASKED, STARTED, EPOCH_1, EPOCH_2, COMPLETED).trial(0).test == {}
+
+
 REFUSED = {
     "a trial that was never asked": [LAUNCHED, STARTED],
     "a number out of turn": [LAUNCHED, ("asked", 1, ASKED[2])],
@@ -55,6 +67,14 @@ REFUSED = {
     "a number below zero": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(-1, 2.0))],
     "text for a loss": [LAUNCHED, ASKED, STARTED, ("epoch", 0, {**epoch(1, 2.0), "val_loss": "2.0"})],
     "text for seconds": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(1, 2.0, seconds="fast"))],
+    "text for a test score": [
+        LAUNCHED,
+        ASKED,
+        STARTED,
+        EPOCH_1,
+        EPOCH_2,
+        ("completed", 0, {**COMPLETED[2], "test_loss": "1"}),
+    ],
     "an integer that no float holds": [LAUNCHED, ASKED, STARTED, ("epoch", 0, epoch(1, 2.0, seconds=10**400))],
     "parameters that are no table": [LAUNCHED, ("asked", 0, {"params": [["model", "cnn"]], "seed": 5})],
     "a parameter that is a table": [LAUNCHED, ("asked", 0, {"params": {"model": {}}, "seed": 5})],

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from colournet import checkpoints
 from colournet.config import TrainConfig
-from colournet.data import DataBundle, prepare
+from colournet.data import DataBundle, prepare, read_test_images
+from colournet.evaluation import evaluate
 from colournet.metrics import EpochMetrics
 from study.launch import worker
 from study.launch.messages import Report, Task
@@ -71,6 +73,25 @@ def test_a_trial_is_told_from_start_to_end(tmp_path: Path, bundle: DataBundle) -
     for path in (layout.config, layout.samples, layout.model(1), layout.checkpoint(1)):
         assert path.exists()
     assert TrainConfig.from_toml(layout.config) == CONFIG
+
+
+def test_a_trial_that_is_tested_tells_its_scores(tmp_path: Path, bundle: DataBundle) -> None:
+    """What it tells is what the best epoch's model scores on the test images; a trial of a search tells nothing of them."""
+    images = read_test_images(CONFIG)
+    tested = dataclasses.replace(make_task(tmp_path / "t"), is_tested=True)
+    told = run(tested, dataclasses.replace(bundle, test_images=images))[-1]
+    scores = evaluate(
+        checkpoints.load_model(TrialLayout(tmp_path / "t").model(1)), images, bundle.train_images["horse"]
+    )
+
+    assert told == {
+        "event": "finished",
+        "attempt": 1,
+        "test_loss": scores["cross_entropy"],
+        "test_accuracy": scores["accuracy"],
+        "test_mse": scores["mse"],
+    }
+    assert run(make_task(tmp_path / "s"), bundle)[-1] == {"event": "finished", "attempt": 1}
 
 
 def test_a_stopped_trial_goes_on_as_a_new_attempt(tmp_path: Path, bundle: DataBundle) -> None:

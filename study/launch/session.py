@@ -158,6 +158,7 @@ def _run(folder: StudyFolder, bundle: DataBundle, plan: Plan, *, resources: Reso
         from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
 
         optimizer = _rebuild(plan.space, folder, writer)
+        signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,

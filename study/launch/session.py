@@ -183,6 +183,7 @@ def run(
         from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
 
         source = make_source(plan.space, folder, writer.record)
+        signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
             connected(resources) as capacity,

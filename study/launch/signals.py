@@ -1,4 +1,8 @@
-"""SIGINT and SIGTERM: the first ends a study in order, the second at once."""
+"""SIGINT and SIGTERM: the first ends a study in order, the second at once.
+
+A handler raises nothing: whatever it interrupted might catch that, and Ray, interrupted while it starts, may take the
+process down with it. It leaves word, and the session looks for it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ class Signals:
     resume_command: str
     terminal: TextIO
     ending: Ending | None = None
-    """What to tell; None before trials are handed out, when a signal ends the study at once."""
+    """What to tell; None before trials are handed out."""
     error: StudyError | None = None
     """The error to end with, None while nothing has asked."""
 
@@ -39,18 +43,17 @@ class Signals:
                 signal.signal(number, self._receive)
 
     def _receive(self, number: int, _: object) -> None:
-        reason, kind = _KINDS[number]
         if self.error is not None:
-            self._end_at_once(kind.exit_code)
+            self._end_at_once(_KINDS[number][1].exit_code)
         self.error = self._asked(number)
-        if self.ending is None:
-            raise self.error
-        self.ending.stop(reason)
-        if not self.terminal.isatty():  # there the live table says so
-            self._say(f"{self.study}: {reason}; running trials end their epoch, a second signal ends at once")
+        if self.ending is not None:
+            self.ending.stop(_KINDS[number][0])
+        if self.ending is None or not self.terminal.isatty():  # else the live table says so
+            until = "ends once Ray has started" if self.ending is None else "running trials end their epoch"
+            self._say(f"{self.error.message}; {until}, a second signal ends at once")
 
     def check(self) -> None:
-        """Raise what a signal asked for; whoever it interrupted may have caught the first raising of it."""
+        """Raise what a signal asked for before there were trials to stop."""
         if self.error is not None:
             raise self.error
 

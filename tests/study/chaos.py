@@ -26,6 +26,7 @@ from colournet.batches import ImageSet
 from colournet.checkpoints import load_model
 from colournet.data import prepare
 from colournet.evaluation import score
+from study.doctor import diagnose
 from study.records import ENDED, Event, parse
 from study.store import StudyFolder
 
@@ -226,6 +227,7 @@ def audit(chaos: Chaos, *, workers: int) -> str:
     assert chaos.folder.state(record) == "finished"
     _check_epochs(events)
     _check_best(chaos.folder)
+    assert diagnose(chaos.root / "results", "chaos").damage == [], "the doctor is content"
 
     faults = sum(chaos.committed.values())
     repeated = record.trained - sum(len(trial.epochs) for trial in record.trials.values())

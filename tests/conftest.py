@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -68,6 +69,11 @@ def study_command(tmp_path: Path, ray_dir: Path) -> Iterator[Start]:
         yield start
 
 
+def _heed_interrupts() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and children inherit that; a user's commands do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running_study(folder: Path, ray_dir: Path) -> Iterator[Start]:
     """Answer what starts `study ARGUMENTS...` in a folder; when the block ends, whatever still runs is killed."""
@@ -83,6 +89,7 @@ def running_study(folder: Path, ray_dir: Path) -> Iterator[Start]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=_heed_interrupts,
         )
         started.append(process)
         return process

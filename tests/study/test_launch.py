@@ -191,9 +191,9 @@ def test_a_study_prepares_what_its_trials_may_ask_for(
         '[search.learning_rate]\nkind = "float"\nlow = 1e-3\nhigh = 1e-2'
     )
 
-    bundle = session._prepare(space, None)
+    bundle = session.prepare_bundle(space, None)
 
-    manifest = session._manifest(space, bundle, trials=1)
+    manifest = session.make_manifest(space, bundle, trials=1)
     assert list(manifest["palettes"]) == list(manifest["floors"]) == palettes
     assert all("chroma_mse" in manifest["floors"][name]["grey_table"] for name in palettes if name.endswith("lab"))
     generator = random.Random(0)

@@ -1,4 +1,4 @@
-"""Optuna's part: what to try next, and whether a trial goes on. The one file that imports optuna.
+"""Optuna's part: what to try next, and whether a trial goes on.
 
 The Optuna study lives in memory and is rebuilt from the record by the calls that made it, so the sampler and the pruner
 reason over exactly what the record says. A trial's number is Optuna's number.

@@ -18,9 +18,10 @@ from study.launch import failures, spaces
 from study.launch.cluster import Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
+from study.launch.ending import Ending
 from study.launch.optimizer import Optimizer
 from study.launch.output import captured
-from study.launch.signals import listening
+from study.launch.signals import Signals, listening
 from study.launch.source import Source
 from study.limits import Budget, Limits
 from study.records import StudyRecord, parse
@@ -211,16 +212,20 @@ def run(
                 tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
             finally:
                 reason = driver.close()
-    error = driver.ending.error
-    if isinstance(error, OSError):
-        raise failures.cannot_write(folder, error) from error
-    if error is not None:
-        raise error
-    if reason in ("interrupted", "terminated") and signals.error is not None:
-        raise signals.error
+    _raise_for(reason, folder, driver.ending, signals)
+    return folder
+
+
+def _raise_for(reason: str, folder: StudyFolder, ending: Ending, signals: Signals) -> None:
+    """Raise what a study ended with, if it did not end in order."""
+    if isinstance(ending.error, OSError):
+        raise failures.cannot_write(folder, ending.error) from ending.error
+    if ending.error is not None:
+        raise ending.error
+    if reason in ("interrupted", "terminated"):
+        signals.check()
     if reason == "failed":
         raise LaunchError(f"{folder.title}: Ray Tune gave up", hint=f"see {folder.layout.log}")
-    return folder
 
 
 def prepare_bundle(space: Space, data_dir: Path | None) -> DataBundle:

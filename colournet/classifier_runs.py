@@ -47,15 +47,6 @@ class ClassifierFolder:
         if taken is not None:
             raise ConfigError(f"{self.root}: holds {taken.name} already", hint="give another --out")
 
-    def make(self) -> None:
-        """Make the folder. Raises `ConfigError` if that cannot be."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"{self.root}: cannot be made a folder: {error.strerror}", hint="give another --out"
-            ) from error
-
 
 def train_classifier_run(
     config: ClassifierConfig,
@@ -67,10 +58,10 @@ def train_classifier_run(
 ) -> ClassifierEpoch:
     """Train a classifier, leave its folder, and answer its last epoch.
 
-    Raises as the folder's `check` and `make`, and as `train_classifier`.
+    Raises as the folder's `check`, `ConfigError` if it cannot be made, and as `train_classifier`.
     """
     folder.check()
-    folder.make()
+    files.make_folder(folder.root)
     trained, history = train_classifier(config, training, validation, on_epoch=on_epoch)
     last = dataclasses.asdict(history[-1])
     summary = {

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from colournet.errors import ConfigError
+
 
 def scratch(path: Path) -> Path:
     """Where a file is written before it takes its place."""
@@ -48,3 +50,11 @@ def copy(source: Path, target: Path) -> None:
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that a user named by `--out`, and those above it. Raises `ConfigError` if that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made a folder: {error.strerror}", hint="give another --out") from error

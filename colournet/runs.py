@@ -95,12 +95,9 @@ class RunFolder:
 
     def make(self, *, to_train: bool = True) -> None:
         """Make the folder, and that of its checkpoints if it is there to train in. Raises `ConfigError` if that cannot be."""
-        try:
-            (self.checkpoints if to_train else self.root).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"{self.root}: cannot be made a folder: {error.strerror}", hint="give another --out"
-            ) from error
+        files.make_folder(self.root)
+        if to_train:
+            files.make_folder(self.checkpoints)
 
 
 def train_run(

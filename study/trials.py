@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from colournet.objective import Objective
 from study.errors import RecordError
 from study.fields import TEST_SCORES
 
@@ -74,6 +75,11 @@ class TrialRecord:
     def apply(self, event: Event) -> None:
         """Fold an event that may come now."""
         _CHANGES[event["event"]](self, event)
+
+    def best_of(self, objective: Objective) -> Event:
+        """The `epoch` event with the best value of the objective; of equals, the first."""
+        events = [self.epochs[epoch] for epoch in sorted(self.epochs)]
+        return events[objective.best_index([event[objective.metric] for event in events])]
 
     @property
     def last_epoch(self) -> int:

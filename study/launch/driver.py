@@ -250,11 +250,11 @@ class Driver:
         self._roster.put_back(number, alone=alone)
 
     def _prune(self, number: int, attempt: int) -> None:
-        best_epoch = self._best_epoch(number)
+        best_epoch = self.record.trials[number].best_of(self.space.objective)
         self._end(number, "pruned", attempt=attempt, value=best_epoch[self._metric], epoch=best_epoch["epoch"])
 
     def _complete(self, number: int, attempt: int, **test_scores: float | None) -> None:
-        best_epoch = self._best_epoch(number)
+        best_epoch = self.record.trials[number].best_of(self.space.objective)
         checkpoint = self._folder.layout.trial(number).model(attempt)
         self._end(
             number,
@@ -302,9 +302,3 @@ class Driver:
 
     def _epochs_asked(self, number: int) -> int:
         return self.space.config(self.record.trials[number].params).epochs
-
-    def _best_epoch(self, number: int) -> Event:
-        """The `epoch` event with the best objective; of equals, the first."""
-        epochs = self.record.trials[number].epochs
-        events = [epochs[epoch] for epoch in sorted(epochs)]
-        return events[self.space.objective.best_index([event[self._metric] for event in events])]

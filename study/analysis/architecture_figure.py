@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.analysis import ranges, style, summaries
+from study.analysis import findings, ranges, style, summaries
+from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
+from study.analysis.plot import Plot, Words
 from study.analysis.ranges import Range
 from study.analysis.style import GREY, INK, MODELS, STATES
 
@@ -29,8 +31,9 @@ _MOST_LEVELS = 8
 _LEAST_FOR_BOX = 5
 
 
-def draw(trials: pd.DataFrame, measure: Measure) -> Figure:
+def draw(study: Loaded) -> Figure:
     """A panel for each field that varies and one for the number of weights, all on one scale."""
+    trials, measure = study.trials, study.measure
     done, stopped = summaries.completed(trials), summaries.pruned(trials)
     scored = pd.concat([done, stopped])
     floor = None if measure.floor is None else measure.floor * measure.factor
@@ -154,3 +157,29 @@ def _handles(scored: pd.DataFrame) -> list[Line2D]:
     has_completed = (scored["state"] == "completed").any()
     median = [Line2D([], [], color=INK, linewidth=2, label="median of completed")] if has_completed else []
     return [*states, *median, *models]
+
+
+def tell(study: Loaded) -> Words:
+    """The medians of the models, and of each other choice."""
+    trials, measure = study.trials, study.measure
+    fields = summaries.varying(trials, list(FIELDS))
+    shown = ", ".join(FIELDS[field] for field in fields)
+    panels = f"by {shown}, and by" if shown else "by"
+    reading = (
+        f"The {measure.name} at each trial's best epoch {panels} the number of trained weights "
+        f"(n = {len(summaries.completed(trials))} completed). Lines are medians, boxes quartiles (from n = 5) of completed "
+        "trials. The sampler chose the settings together, so a difference between levels is not the effect of one alone."
+    )
+    told = "; ".join(_levels(trials, field, measure) for field in fields)
+    answer = findings.by_model(trials, measure) or findings.best(trials, measure)
+    return Words(answer, reading, f"{measure.name} by architecture. {told}".strip())
+
+
+def _levels(trials: pd.DataFrame, field: str, measure: Measure) -> str:
+    table = summaries.by_level(trials, field, goal=measure.goal)
+    rows = table[table["n"] > 0]
+    told = [f"{row['level']} {measure.text(row['median'])} (n = {row['n']})" for row in rows.to_dict("records")]
+    return f"medians by {field}: {', '.join(told) or 'none completed'}"
+
+
+PLOT = Plot("architecture-comparison", "Which architecture?", draw, tell)

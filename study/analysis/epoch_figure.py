@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from study.analysis import ranges, style, summaries
+from study.analysis import findings, ranges, style, summaries
+from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
+from study.analysis.plot import Plot, Words
 from study.analysis.ranges import Range
 from study.analysis.style import GREY, INK, STATES, counted
 
@@ -23,8 +25,9 @@ _LEAST_GAP = 0.035  # of the panel's width, between two numbers of that row
 _MEAN_SHIFT = 9 / 72  # inches to the right, so that no trial's point is hidden
 
 
-def draw(trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure) -> Figure:
+def draw(study: Loaded) -> Figure:
     """Both panels on one scale; empty panels say why they are."""
+    trials, epochs, measure = study.trials, study.epochs, study.measure
     span = value_range(trials, epochs, measure)
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -183,3 +186,41 @@ def _line_handles(epochs: pd.DataFrame, groups: int) -> list[Line2D]:
     median = Line2D([], [], color=STATES["completed"].colour, marker="o", linewidth=2, label="median and quartiles")
     has_completed = (epochs["state"] == "completed").any()
     return [best, spread] if groups > 1 else [best, median] if has_completed else [best]
+
+
+def tell(study: Loaded) -> Words:
+    """What a larger budget buys, or when more epochs brought no more."""
+    trials, epochs, measure = study.trials, study.epochs, study.measure
+    groups = summaries.by_budget(trials, goal=measure.goal)
+    if len(groups) > 1:
+        right = (
+            "Right: the value at each completed trial's best epoch against the epochs it trained, with mean and standard "
+            "deviation (none for n = 1) and n above; pruned trials, hollow, are in no mean."
+        )
+    else:
+        right = (
+            "Right: median and quartiles of the completed trials' best values so far, with n above; a trial counts for as "
+            "long as it trained."
+        )
+    cut = value_range(trials, epochs, measure).cut(epochs[measure.metric] * measure.factor)
+    outside = f" {cut} points lie off the scale." if cut else ""
+    reading = (
+        f"Left: the {measure.name} of every trial (n = {epochs['number'].nunique()}) after each epoch; the thick line is the "
+        f"best that any of them had reached, pruned ones included. {right}{outside}"
+    )
+    course = _course(summaries.envelope(epochs, metric=measure.metric, goal=measure.goal), measure)
+    answer = findings.by_length(trials, measure) or findings.epochs_needed(epochs, measure) or course
+    return Words(answer, reading, f"{measure.name} against epochs. {course}")
+
+
+def _course(table: pd.DataFrame, measure: Measure) -> str:
+    if table.empty:
+        return "No epoch is recorded."
+    first, last = table.iloc[0], table.iloc[-1]
+    return (
+        f"The best of all trials goes from {measure.text(first['best'])} at epoch {int(first['epoch'])} "
+        f"to {measure.text(last['best'])} at epoch {int(last['epoch'])}."
+    )
+
+
+PLOT = Plot("epoch-impact", "What does every epoch buy?", draw, tell)

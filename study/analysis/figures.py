@@ -1,25 +1,35 @@
-"""All figures of a study, drawn and written."""
+"""All figures of a study: which there are, and their files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from study.analysis import architecture_figure, epoch_figure, history_figure, style
-from study.analysis.measure import Measure
+from study.analysis.loaded import Loaded
+from study.analysis.plot import Plot
 
-NAMES = ("epoch-impact", "architecture-comparison", "optimization-history")
-"""The figures, in the order of the report."""
+SECTIONS: Mapping[str, tuple[Plot, ...]] = {
+    "Epochs": (epoch_figure.PLOT,),
+    "Architecture": (architecture_figure.PLOT,),
+    "The search": (history_figure.PLOT,),
+}
+"""The figures, in the order of the report, under its headings."""
+
+ALL: tuple[Plot, ...] = tuple(plot for plots in SECTIONS.values() for plot in plots)
 
 
-def write(trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure, target: Path) -> list[Path]:
-    """Draw every figure into the folder `target`, as PNG and SVG; the same frames give the same bytes."""
+def write(study: Loaded, target: Path) -> list[Path]:
+    """Draw every figure that the study can answer into the folder `target`, as PNG and SVG; the same study, the same bytes.
+
+    Files of figures that do not apply are removed, since an earlier look at a study that went on may have left them.
+    """
     target.mkdir(exist_ok=True)
+    written: list[Path] = []
     with style.styled():
-        drawn = (
-            epoch_figure.draw(trials, epochs, measure),
-            architecture_figure.draw(trials, measure),
-            history_figure.draw(trials, measure),
-        )
-        return [path for name, figure in zip(NAMES, drawn, strict=True) for path in style.save(figure, target / name)]
+        for plot in ALL:
+            if plot.applies(study):
+                written += style.save(plot.draw(study), target / plot.name)
+            else:
+                style.remove(target / plot.name)
+    return written

@@ -14,6 +14,7 @@ import pandas as pd
 from colournet.config import TrainConfig
 from study.analysis.columns import ATTEMPTS, CONFIG, EPOCHS, PARAMS, STUDY, TIME, TRIALS, dtypes
 from study.attempts import Attempt, Attempts
+from study.cost import multiply_adds
 from study.parameters import Parameter
 from study.records import StudyRecord
 from study.space import Space
@@ -39,13 +40,13 @@ class Tables:
         `trials` has a column for every setting that any of the studies searches, filled in for all of them; what is a number
         in one study and a word in another is text. Raises `RecordError` if a record cannot be read.
         """
-        found = [_Study.read(folder) for folder in folders]
+        found = [Source.read(folder) for folder in folders]
         settings = _setting_dtypes([study.space for study in found])
         return cls(
             trials=_together(found, {**dtypes(TRIALS), **settings}, [_trials(study, settings) for study in found]),
-            epochs=_together(found, dtypes(EPOCHS), [epochs(study.folder, study.record) for study in found]),
+            epochs=_together(found, dtypes(EPOCHS), [study.epochs() for study in found]),
             params=_together(found, dtypes(PARAMS), [_params(study) for study in found]),
-            attempts=_together(found, dtypes(ATTEMPTS), [_attempts(study.attempts) for study in found]),
+            attempts=_together(found, dtypes(ATTEMPTS), [study.attempts() for study in found]),
         )
 
     def by_name(self) -> dict[str, pd.DataFrame]:
@@ -58,8 +59,7 @@ def trials(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFra
 
     A list (of classes) is written as `deer+dog`, an empty one as `none`. Reads the record unless it is given.
     """
-    study = _Study.of(folder, record or folder.read())
-    return _trials(study, _setting_dtypes([study.space]))
+    return Source.of(folder, record or folder.read()).trials()
 
 
 def epochs(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFrame:
@@ -74,60 +74,70 @@ def epochs(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFra
 
 def params(folder: StudyFolder, record: StudyRecord | None = None) -> pd.DataFrame:
     """One row a trial and setting, in order of the trials: `PARAMS`. Reads the record likewise."""
-    return _params(_Study.of(folder, record or folder.read()))
+    return _params(Source.of(folder, record or folder.read()))
 
 
 def attempts(folder: StudyFolder) -> pd.DataFrame:
     """One row an attempt, in order of trial and attempt: `ATTEMPTS`. Reads the record, which alone keeps them."""
-    return _attempts(_Study.read(folder).attempts)
-
-
-def searched(folder: StudyFolder) -> list[str]:
-    """The columns of `trials` that the study searches, in the space's order."""
-    return list(folder.space.search)
+    return Source.read(folder).attempts()
 
 
 @dataclass(frozen=True)
-class _Study:
-    """What the tables are made of."""
+class Source:
+    """What the tables of one study are made of, read at one moment."""
 
     folder: StudyFolder
     record: StudyRecord
     space: Space
     configs: list[TrainConfig]
     """Of each trial, in order of their numbers."""
-    attempts: list[Attempt]
-    """Empty where the record was given, and not read."""
+    tried: list[Attempt]
+    """Every attempt; empty where the record was given, and not read."""
 
     @classmethod
-    def of(cls, folder: StudyFolder, record: StudyRecord, attempts: Sequence[Attempt] = ()) -> _Study:
+    def of(cls, folder: StudyFolder, record: StudyRecord, tried: Sequence[Attempt] = ()) -> Source:
+        """What a record tells that was read already, but for the attempts."""
         space = folder.space
         configs = [space.config(trial.params, seed=trial.seed) for trial in record.trials.values()]
-        return cls(folder, record, space, configs, list(attempts))
+        return cls(folder, record, space, configs, list(tried))
 
     @classmethod
-    def read(cls, folder: StudyFolder) -> _Study:
+    def read(cls, folder: StudyFolder) -> Source:
+        """Read a study. Raises `RecordError` if the record cannot be read."""
         found = Attempts()
         record = folder.read(found.apply)
         if not record.is_live:
             found.interrupt_orphans()
         return cls.of(folder, record, found.in_order())
 
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, as the function `trials` has them."""
+        return _trials(self, _setting_dtypes([self.space]))
 
-def _trials(study: _Study, settings: Mapping[str, str]) -> pd.DataFrame:
+    def epochs(self) -> pd.DataFrame:
+        """One row a trial and epoch."""
+        return epochs(self.folder, self.record)
+
+    def attempts(self) -> pd.DataFrame:
+        """One row an attempt."""
+        return _attempts(self.tried)
+
+
+def _trials(study: Source, settings: Mapping[str, str]) -> pd.DataFrame:
     found = list(study.record.trials.values())
     best = [trial.epochs[trial.best_epoch] if trial.best_epoch is not None else {} for trial in found]
     columns: dict[str, list[Any]] = {name: [getattr(trial, name, None) for trial in found] for name in TRIALS}
     columns |= {name: [event.get(name) for event in best] for name in _SCORES}
     columns["epochs_trained"] = [len(trial.epochs) for trial in found]
     columns["palette"] = [str(config.palette_name) for config in study.configs]
+    columns["multiply_adds"] = [multiply_adds(config) for config in study.configs]
     for name, dtype in settings.items():
         values = [getattr(config, name) for config in study.configs]
         columns[name] = [_scalar(value, dtype) for value in values]
     return _frame(columns, {**dtypes(TRIALS), **settings})
 
 
-def _params(study: _Study) -> pd.DataFrame:
+def _params(study: Source) -> pd.DataFrame:
     names = [field.name for field in fields(TrainConfig) if field.name != "seed"]
     rows = [
         (trial.number, name, value, _origin(name, trial.params, study.space))
@@ -193,7 +203,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, bool | int | float) else None
 
 
-def _together(found: Sequence[_Study], wanted: Mapping[str, str], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _together(found: Sequence[Source], wanted: Mapping[str, str], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One frame of several, with a leading column that says whose each row is."""
     named = [
         frame.assign(study=study.folder.name)[[*STUDY, *wanted]] for study, frame in zip(found, frames, strict=True)

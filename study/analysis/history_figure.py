@@ -7,14 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.analysis import ranges, style, summaries
+from study.analysis import findings, ranges, style, summaries
+from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
+from study.analysis.plot import Plot, Words
 from study.analysis.ranges import Range
 from study.analysis.style import INK, STATES, counted
 
 
-def draw(trials: pd.DataFrame, measure: Measure) -> Figure:
+def draw(study: Loaded) -> Figure:
     """One panel; an empty one says so."""
+    trials, measure = study.trials, study.measure
     ended = summaries.history(trials, goal=measure.goal)
     floor = None if measure.floor is None else measure.floor * measure.factor
     values, core = ended["value"] * measure.factor, summaries.completed(trials)["value"] * measure.factor
@@ -61,3 +64,23 @@ def _title(shown: pd.DataFrame, span: Range) -> str:
     told = "n = {:,} completed, {:,} pruned, {:,} failed".format(*counts)
     cut = span.cut(shown["value"])
     return f"Each trial's best epoch, {told}" + (f"; {counted(cut, 'trial')} off the scale" if cut else "")
+
+
+def tell(study: Loaded) -> Words:
+    """Which trial is the best so far."""
+    trials, measure = study.trials, study.measure
+    ended = summaries.history(trials, goal=measure.goal)
+    reading = (
+        f"The {measure.name} at the best epoch of each of the n = {len(ended)} trials that have ended, in the order in "
+        "which they ended. The line is the best completed trial so far; pruned trials (hollow) do not count for it, and "
+        "failed ones are marked above the panel."
+    )
+    best = ended["best"].dropna()
+    alt = "No trial has completed."
+    if len(best):
+        alt = f"The best completed value went from {measure.text(best.iloc[0])} to {measure.text(best.iloc[-1])}."
+    answer = findings.best(trials, measure) if len(trials) else "No trial has been asked yet."
+    return Words(answer, reading, f"{measure.name} of trials in the order in which they ended. {alt}")
+
+
+PLOT = Plot("optimization-history", "How did the search go?", draw, tell)

@@ -4,50 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
-import pandas as pd
-
-from study.analysis import confirmation_report, figures, frames, tables
+from study.analysis import confirmation_report, figures, tables
 from study.analysis import html_parts as html
-from study.analysis.captions import captions
 from study.analysis.findings import findings
-from study.analysis.measure import Measure, floors
-from study.records import StudyRecord, TrialRecord
+from study.analysis.loaded import Loaded
+from study.analysis.measure import floors
+from study.analysis.plot import Plot
+from study.records import TrialRecord
 from study.store import StudyFolder
 from study.text import duration, format_value
 
 _LARGEST_SVG_BYTES = 1_500_000
-
-
-@dataclass(frozen=True)
-class Study:
-    """All that the page tells of, read at one moment."""
-
-    folder: StudyFolder
-    record: StudyRecord
-    state: str
-    trials: pd.DataFrame
-    epochs: pd.DataFrame
-    measure: Measure
-
-    @classmethod
-    def read(cls, folder: StudyFolder) -> Study:
-        """Read a study, finished or running."""
-        record = folder.read()
-        return cls(
-            folder=folder,
-            record=record,
-            state=folder.state(record),
-            trials=frames.trials(folder, record),
-            epochs=frames.epochs(folder, record),
-            measure=Measure.of(folder),
-        )
 
 
 def write_report(folder: StudyFolder) -> list[Path]:
@@ -55,8 +28,8 @@ def write_report(folder: StudyFolder) -> list[Path]:
 
     Raises `RecordError` if the record cannot be read.
     """
-    study = Study.read(folder)
-    written = figures.write(study.trials, study.epochs, study.measure, folder.layout.figures)
+    study = Loaded.read(folder)
+    written = figures.write(study, folder.layout.figures)
     written += confirmation_report.write_figures(folder)
     scratch = folder.layout.report.with_suffix(".part")
     scratch.write_text(page(study), encoding="utf-8")
@@ -64,7 +37,7 @@ def write_report(folder: StudyFolder) -> list[Path]:
     return [*written, folder.layout.report]
 
 
-def page(study: Study) -> str:
+def page(study: Loaded) -> str:
     """The page's HTML; the figures must have been drawn."""
     best = study.folder.best(study.record)
     parts = [
@@ -86,7 +59,7 @@ def page(study: Study) -> str:
     )
 
 
-def _head(study: Study) -> str:
+def _head(study: Loaded) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in study.record.counts.items() if count) or "none asked yet"
     target = study.record.target or study.folder.manifest.get("trials", 0)
     told = f"{study.state.capitalize()}: {len(study.record.trials)} of {target} trials asked ({counts})"
@@ -104,7 +77,7 @@ def _head(study: Study) -> str:
     )
 
 
-def _cautions(study: Study) -> str:
+def _cautions(study: Loaded) -> str:
     """What a reader must know before believing a number."""
     told = []
     if study.state == "running":
@@ -121,7 +94,7 @@ def _cautions(study: Study) -> str:
     return "".join(html.paragraph(text, kind="warning") for text in told)
 
 
-def _best(study: Study, best: TrialRecord) -> str:
+def _best(study: Loaded, best: TrialRecord) -> str:
     layout = study.folder.layout
     results = layout.root.resolve().parent.name
     option = "" if results == "results" else f" --results {results}"
@@ -143,7 +116,7 @@ def _best(study: Study, best: TrialRecord) -> str:
     )
 
 
-def _samples(study: Study, best: TrialRecord) -> str:
+def _samples(study: Loaded, best: TrialRecord) -> str:
     """The best trial's own pictures; its copy under `best/` may be another trial's while a study runs."""
     path = study.folder.layout.trial(best.number).samples
     if not path.is_file() and study.state != "running":
@@ -155,25 +128,30 @@ def _samples(study: Study, best: TrialRecord) -> str:
     return html.figure(html.image(path, alt=alt), caption=told)
 
 
-def _figures(study: Study) -> str:
-    words = captions(study.trials, study.epochs, study.measure)
+def _figures(study: Loaded) -> str:
+    """The figures under their headings, each below its question and above the sentence that answers it."""
     parts = []
-    for name in figures.NAMES:
-        path = study.folder.layout.figures / f"{name}.svg"
-        if path.stat().st_size > _LARGEST_SVG_BYTES:
-            path = path.with_suffix(".png")
-        parts.append(f"<h3>{escape(words[name].title)}</h3>")
-        parts.append(html.figure(html.image(path, alt=words[name].alt), caption=words[name].text))
-    return html.section("Figures", *parts)
+    for heading, plots in figures.SECTIONS.items():
+        shown = [_figure(study, plot) for plot in plots if plot.applies(study)]
+        parts.append(html.section(heading, *shown))
+    return "\n".join(part for part in parts if part)
 
 
-def _trials(study: Study) -> str:
-    columns = frames.searched(study.folder)
-    parts = tables.trials(study.trials, columns, study.measure)
+def _figure(study: Loaded, plot: Plot) -> str:
+    words = plot.tell(study)
+    path = study.folder.layout.figures / f"{plot.name}.svg"
+    if path.stat().st_size > _LARGEST_SVG_BYTES:
+        path = path.with_suffix(".png")
+    picture = html.figure(html.image(path, alt=words.alt), caption=words.reading)
+    return f"<h3>{escape(plot.question)}</h3>{html.paragraph(words.answer, kind='finding')}{picture}"
+
+
+def _trials(study: Loaded) -> str:
+    parts = tables.trials(study.trials, list(study.space.search), study.measure)
     return html.section("All trials", *parts)
 
 
-def _origin(study: Study) -> str:
+def _origin(study: Loaded) -> str:
     """With what and where the study ran."""
     manifest = study.folder.manifest
     origin: Mapping[str, Any] = manifest.get("provenance", {})

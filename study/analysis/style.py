@@ -104,6 +104,12 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return written
 
 
+def remove(stem: Path) -> None:
+    """Remove the files that `save` wrote, if there are any."""
+    for kind in ("png", "svg"):
+        stem.with_name(f"{stem.name}.{kind}").unlink(missing_ok=True)
+
+
 def set_value_axis(ax: Axes, span: Range) -> None:
     """Give the y axis its ends, logarithmic where the range says so, with plain numbers for ticks."""
     if span.log:

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from study.analysis import architecture_figure, epoch_figure, history_figure, style
+from study.analysis import (
+    architecture_cost_figure,
+    architecture_figure,
+    augmentation_figure,
+    configurations_figure,
+    epoch_figure,
+    history_figure,
+    photographs_figure,
+    style,
+)
 from study.analysis.loaded import Loaded
 from study.analysis.plot import Plot
 
 SECTIONS: Mapping[str, tuple[Plot, ...]] = {
-    "Epochs": (epoch_figure.PLOT,),
-    "Architecture": (architecture_figure.PLOT,),
+    "Epochs": (epoch_figure.PLOT, photographs_figure.BY_EPOCH),
+    "Architecture": (
+        architecture_figure.PLOT,
+        configurations_figure.PLOT,
+        architecture_cost_figure.PLOT,
+        photographs_figure.BY_ARCHITECTURE,
+    ),
+    "Augmentation": (augmentation_figure.PLOT,),
     "The search": (history_figure.PLOT,),
 }
 """The figures, in the order of the report, under its headings."""

@@ -106,8 +106,10 @@ def tell(study: Loaded) -> Words:
     unclear = [_no_effect(row, measure) for row in known[~clear].to_dict("records")]
     told += [f"no clear difference: {', '.join(unclear)}"] if unclear else []
     done = len(summaries.completed(study.trials))
-    answer = "; ".join(told) or f"n = {done} completed trials are too few to compare"
-    answer = f"{answer[:1].upper()}{answer[1:]}."
+    answer = f"n = {done} completed trials are too few to compare."
+    if told:
+        told[0] = told[0][:1].upper() + told[0][1:]
+        answer = f"{'; '.join(told)}."
     paired, adjusted = (known["kind"] == "paired").any(), (known["kind"] == "adjusted").any()
     reading = "Left: the objective with each augmentation less the objective without, mean and 95 % interval. "
     if paired:

@@ -180,7 +180,7 @@
       const [found, last] = [this.wanted.length, first + shown.length];
       const part = shown.length < found ? `${counted(first + 1)} to ${counted(last)} of ` : "";
       const matching = found < all ? `${counted(found)} that match, of ${counted(all)}` : counted(all);
-      this.status.textContent = `Showing ${part}${matching} trials${this.sorting}.`;
+      this.status.textContent = `Showing ${part}${matching} ${all === 1 ? "trial" : "trials"}${this.sorting}.`;
       this.pager.hidden = found <= ROWS_A_PAGE;
       this.back.setAttribute("aria-disabled", String(this.page === 0));
       this.forth.setAttribute("aria-disabled", String(last >= found));

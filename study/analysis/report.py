@@ -16,6 +16,7 @@ from study.analysis.findings import findings
 from study.analysis.loaded import Loaded
 from study.analysis.measure import floors
 from study.analysis.plot import Plot
+from study.analysis.style import counted
 from study.records import TrialRecord
 from study.store import StudyFolder
 from study.text import duration, format_value
@@ -80,7 +81,7 @@ def _head(study: Loaded) -> str:
     target = study.record.target or study.folder.manifest.get("trials", 0)
     told = f"{study.state.capitalize()}: {len(study.record.trials)} of {target} trials asked ({counts})"
     seconds = sum(trial.seconds for trial in study.record.trials.values())
-    told += f"; {len(study.epochs)} epochs trained in {duration(seconds)} of workers' time."
+    told += f"; {counted(len(study.epochs), 'epoch')} trained in {duration(seconds)} of workers' time."
     goal = f"Objective: {study.measure.name}, {study.measure.goal}d, at a trial's best epoch."
     question = study.folder.manifest.get("question")
     return "\n".join(
@@ -131,7 +132,9 @@ def _best(study: Loaded, best: TrialRecord) -> str:
 
 
 def _figures(study: Loaded) -> str:
-    """The figures under their headings, each below its question and above the sentence that answers it."""
+    """The figures under their headings, each below its question and the sentence that answers it; none of no trials."""
+    if study.trials.empty:
+        return ""
     parts = []
     for heading, plots in figures.SECTIONS.items():
         shown = [_figure(study, plot) for plot in plots if plot.applies(study)]
@@ -186,12 +189,9 @@ def _origin(study: Loaded) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
-    if not data:
-        return ""
-    return (
-        f"{data.get('dataset')}, {data.get('category')}, protocol {data.get('protocol')}, "
-        f"{data.get('train_images')} images to train, {data.get('validation_images')} to validate"
-    )
+    told = {"dataset": "{}", "category": "{}", "protocol": "protocol {}"}
+    told |= {"train_images": "{} images to train", "validation_images": "{} to validate"}
+    return ", ".join(text.format(data[name]) for name, text in told.items() if name in data)
 
 
 def _choice(choice: Mapping[str, Any]) -> str:

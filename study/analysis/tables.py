@@ -53,7 +53,7 @@ def failures(frame: pd.DataFrame) -> str:
             f"{len(group):,}",
             _numbers(group["number"].tolist()),
             _span(group["epochs_trained"]),
-            _cut(message),
+            _cut(str(message)),
         ]
         for (reason, message), group in groups[:_MOST_MESSAGES]
     ]
@@ -77,7 +77,7 @@ def interruptions(attempts: pd.DataFrame) -> str:
         [str(reason), f"{len(group):,}", f"{group['number'].nunique():,}", _numbers(sorted(set(group["number"])))]
         for reason, group in groups
     ]
-    caption = f"Attempts that were interrupted (n = {len(broken):,} of {len(attempts):,}); a later one goes on from a checkpoint"
+    caption = f"Interrupted attempts (n = {len(broken):,} of {len(attempts):,})"
     return html.table(["reason", "attempts", "trials", "which"], rows, text_columns=(0, 3), caption=caption)
 
 

@@ -1,9 +1,12 @@
+import contextlib
 import hashlib
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib as mpl
 import pytest
@@ -11,7 +14,7 @@ from PIL import Image
 
 from study.analysis.report import write_report
 from study.store import StudyFolder
-from tests.study.test_analysis_frames import FLOORS, complete, fill, make_folder, train
+from tests.study.test_analysis_frames import FLOORS, complete, fill, fill_with_attempts, make_folder, train
 
 NAMES = ("epoch-impact", "architecture-comparison", "optimization-history")
 
@@ -105,8 +108,11 @@ def test_what_users_wrote_is_escaped(tmp_path: Path) -> None:
 
 
 def test_an_empty_study_has_a_report(tmp_path: Path) -> None:
-    """A study that no driver has begun says that there is nothing yet."""
-    assert "No trial has been asked yet." in report_of(make_folder(tmp_path))
+    """A study that no driver has begun says that there is nothing yet, and shows no empty figures."""
+    text = report_of(make_folder(tmp_path))
+    assert "No trial has been asked yet." in text
+    assert "<figure>" not in text
+    assert "<table id=" not in text
 
 
 def test_a_study_of_one_trial_has_a_report(tmp_path: Path) -> None:
@@ -129,7 +135,8 @@ def test_a_study_whose_trials_all_failed_has_a_report(tmp_path: Path) -> None:
             writer.append("failed", number, attempt=1, reason="error", message="out of memory")
     text = report_of(folder)
     assert "No trial has completed, so there is no best one: 2 failed." in text
-    assert "out of memory" in text
+    assert text.count('<td class="text">out of memory</td>') == 1
+    assert "Failed trials (n = 2 of 2)" in text
     assert "The best configuration" not in text
 
 
@@ -153,6 +160,58 @@ def test_a_running_study_has_a_report_that_says_so(tmp_path: Path) -> None:
         text = report_of(folder)
     assert "Running: 1 of 4 trials asked (1 running)" in text
     assert "The study is running" in text
+
+
+def test_a_study_with_several_attempts_at_a_trial_has_a_report(tmp_path: Path) -> None:
+    """It counts the attempts and tells why they were interrupted."""
+    folder = make_folder(tmp_path)
+    fill_with_attempts(folder)
+    text = report_of(folder)
+    assert "Interrupted attempts (n = 1 of 2)" in text
+    assert '<th scope="row" class="text">lost</th>' in text.replace("scope=row", 'scope="row"')
+    assert ">attempts</th>" in text
+    assert "None of the n = 2 trials failed." in text
+
+
+def test_the_answer_is_three_sentences(tmp_path: Path) -> None:
+    """The rest of what was found stands below them."""
+    folder = make_folder(tmp_path)
+    fill(folder)
+    text = report_of(folder)
+    assert text.count('<p class="answer">') == 3
+    assert text.index("Further findings") > text.rindex('<p class="answer">')
+
+
+def test_what_is_being_done_is_told(tmp_path: Path) -> None:
+    """`study analyze` shows on a terminal what it is drawing, on stderr; without one only the files are printed."""
+    folder = make_folder(tmp_path)
+    fill(folder)
+    command = [
+        sys.executable,
+        "-c",
+        "from study.cli import main; main()",
+        "analyze",
+        "small",
+        "--results",
+        str(tmp_path),
+    ]
+    ours, theirs = os.openpty()
+    with (tmp_path / "written").open("w+") as written, os.fdopen(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(command, stdout=written, stderr=theirs)
+        os.close(theirs)
+        shown = b"".join(until_closed(terminal))
+        assert process.wait(timeout=60) == 0
+    assert b"drawing optimization-history" in shown
+    quiet = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (quiet.stdout, quiet.stderr) == ((tmp_path / "written").read_text(), "")
+    assert quiet.stdout.splitlines()[-1] == str(folder.layout.report)
+
+
+def until_closed(terminal: BinaryIO) -> Iterator[bytes]:
+    """What is written to a terminal, until nobody has it open any more, which is an error when it is read."""
+    with contextlib.suppress(OSError):
+        while told := terminal.read(1 << 16):
+            yield told
 
 
 def test_a_torn_last_line_is_told(tmp_path: Path) -> None:

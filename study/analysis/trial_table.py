@@ -56,7 +56,7 @@ def parts(study: Loaded) -> list[str]:
     count = len(study.trials)
     rows = [[column.text(row) for column in found] for row in range(min(count, PLAIN_ROWS))]
     words = [place for place, column in enumerate(found) if column.words]
-    caption = f"All trials (n = {count:,}), completed ones first, from the best to the worst"
+    caption = f"Trials of {study.folder.name} (n = {count:,})"
     told = {"columns": [{**vars(column)} for column in found]}
     return [
         html.paragraph(_note(study), kind="note"),
@@ -89,7 +89,7 @@ def ordered(trials: pd.DataFrame, *, goal: str) -> pd.DataFrame:
 def _titles(study: Loaded, frame: pd.DataFrame) -> Mapping[str, str]:
     """The columns of the table, by their names in the frame."""
     titles = {"number": "trial", "state": "state", "rank": "rank", "value": study.measure.name}
-    titles |= {"best_epoch": "best epoch", "epochs_trained": "epochs trained", "epochs": "epochs asked"}
+    titles |= {"best_epoch": "best epoch", "epochs_trained": "epochs trained", "epochs": "epochs"}
     titles |= {"parameters": "weights", "seconds": "time"}
     titles |= {name: name for name in study.space.search if name != "epochs"}
     if (frame["attempt"] > 1).any():

@@ -138,6 +138,9 @@ def test_the_table_is_filtered_by_words_and_states(tmp_path: Path, page: Page) -
     page.type("cnn trial=1")
     assert column(page, 0) == []
     page.evaluate("document.querySelector('#trial-find').select()")
+    page.type("epochs=4")
+    assert column(page, 0) == ["5"]
+    page.evaluate("document.querySelector('#trial-find').select()")
     page.type(" ")
     assert len(column(page, 0)) == 6
     page.click("input[value=completed]")

@@ -226,7 +226,8 @@ def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 def say_empty(ax: Axes, text: str) -> None:
     """Tell in the middle of a panel why nothing is drawn."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ground = {"facecolor": "white", "edgecolor": "none"}
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, bbox=ground, zorder=4)
 
 
 def counted(number: int, noun: str) -> str:

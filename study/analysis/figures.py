@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from study.analysis import architecture_figure, epoch_figure, history_figure, style
+from study.analysis import (
+    architecture_figure,
+    best_epoch_figure,
+    budget_figure,
+    cost_figure,
+    epoch_figure,
+    history_figure,
+    occupancy_figure,
+    pruning_figure,
+    style,
+)
 from study.analysis.loaded import Loaded
 from study.analysis.plot import Plot
 
 SECTIONS: Mapping[str, tuple[Plot, ...]] = {
-    "Epochs": (epoch_figure.PLOT,),
+    "Epochs": (epoch_figure.PLOT, budget_figure.PLOT, best_epoch_figure.PLOT),
     "Architecture": (architecture_figure.PLOT,),
-    "The search": (history_figure.PLOT,),
+    "The search": (history_figure.PLOT, pruning_figure.PLOT),
+    "Time and cost": (occupancy_figure.PLOT, cost_figure.PLOT),
 }
 """The figures, in the order of the report, under its headings."""
 

@@ -97,6 +97,16 @@ class Measure:
             return f"{100 * abs(value):.1f} percentage points"
         return f"{abs(value):.3g}"
 
+    def interval(self, low: float, high: float) -> str:
+        """The ends of an interval of differences, with their signs, to the same digits: `-0.02 to 0.14`; none becomes zero."""
+        ends = (low * self.factor, high * self.factor)
+        unit = " percentage points" if self.factor != 1 else ""
+        width = max(ends[1] - ends[0], abs(ends[1])) or 1.0
+        digits = min(max(1 - math.floor(math.log10(width)), 0), 9)
+        while digits < 9 and any(end and not round(end, digits) for end in ends):
+            digits += 1
+        return f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}{unit}"
+
 
 def floors(folder: StudyFolder) -> dict[str, dict[str, Any]]:
     """The scores that need no network, by palette, as the manifest holds them."""

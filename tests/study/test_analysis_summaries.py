@@ -24,6 +24,7 @@ def trials_frame(rows: list[tuple[str, float, int, str]]) -> pd.DataFrame:
         val_accuracy=0.5,
         val_mse=0.01,
         reason=None,
+        seed=range(len(rows)),
     )
 
 

@@ -60,7 +60,7 @@ def draw(study: Loaded) -> Figure:
     left, right = figure.subplots(1, 2)
     spans = [
         _span([value for band in bands for value in band[["mean", "low", "high"]].to_numpy().ravel()], measure),
-        _span([value for group in found for value in group.trials["value"]], measure),
+        _span([value for group in found for value in _final_values(group)], measure),
     ]
     curves(found, bands, spans[0], ax=left, measure=measure)
     finals(found, spans[1], ax=right, measure=measure, by_budget=_by_budget(found))
@@ -112,19 +112,26 @@ def finals(found: list[Group], span: Range, *, ax: Axes, measure: Measure, by_bu
     ax.set_xticks(range(len(found)), [f"{group.label}\nn = {len(group.trials):,}" for group in found])
     ax.set_xlim(-0.6, max(len(found), 1) - 0.4)
     ax.set_xlabel("epochs trained" if by_budget else "")
-    ax.set_title("Best epoch's value, mean with 95 % interval")
+    ax.set_title(f"Best epoch's value, n = {sum(len(group.trials) for group in found):,} completed")
     if not found:
         style.say_empty(ax, "no trial has completed")
 
 
 def _marks(count: int) -> list[Mark]:
-    places = np.linspace(_LIGHT, _DARK, count) if count > 1 else [_DARK]
+    places = np.linspace(_LIGHT, _DARK, count) if count != 1 else [_DARK]
     return [Mark(mpl.colors.to_hex(mpl.colormaps["viridis"](place)), "o") for place in places]
 
 
 def _span(values: list[float], measure: Measure) -> Range:
     floor = None if measure.floor is None else measure.floor * measure.factor
     return ranges.readable([value * measure.factor for value in values], goal=measure.goal, floor=floor)
+
+
+def _final_values(group: Group) -> list[float]:
+    """What the right panel shows of a group: its trials' values, and the ends of its interval."""
+    values = group.trials["value"].tolist()
+    seen = intervals.estimate(values)
+    return [*values, seen.low, seen.high] if seen.n >= budgets.LEAST else values
 
 
 def _by_budget(found: list[Group]) -> bool:
@@ -153,7 +160,7 @@ def tell(study: Loaded) -> Words:
     """How much worse the shorter budgets are; or, of one budget, what its last quarter still brought."""
     measure = study.measure
     found = budgets.groups(study.trials, goal=measure.goal)
-    answer = _between(found, measure) if len(found) > 1 else _at_the_end(study, found)
+    answer = between(found, measure) if len(found) > 1 else _at_the_end(study, found)
     split = "budget of epochs" if len(found) > 1 else "model"
     reading = (
         f"Left: the mean {measure.name} of the completed trials of each {split} after each epoch, for as long as all of them "
@@ -172,7 +179,7 @@ def tell(study: Loaded) -> Words:
     return Words(answer, reading, f"{alt} {answer}")
 
 
-def _between(found: list[Budget], measure: Measure) -> str:
+def between(found: list[Budget], measure: Measure) -> str:
     """The longest budget against the next shorter one and the shortest, corrected for asking twice."""
     long = found[-1]
     rivals = [found[0], found[-2]] if len(found) > 2 else [found[0]]

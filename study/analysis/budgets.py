@@ -66,7 +66,7 @@ def compare(short: Budget, long: Budget) -> Difference | None:
 def differ_otherwise(short: Budget, long: Budget) -> bool:
     """Whether the trials of two budgets differ in more than epochs and seed."""
     both = pd.concat([short.trials, long.trials])
-    return any(both[name].astype("string").nunique(dropna=False) > 1 for name in _settings(both))
+    return any(both[name].nunique(dropna=False) > 1 for name in _settings(both))
 
 
 def bands(epochs: pd.DataFrame, numbers: Sequence[int], *, metric: str, last: int) -> pd.DataFrame:
@@ -108,5 +108,5 @@ def _pairs(short: pd.DataFrame, long: pd.DataFrame, keys: list[str]) -> tuple[pd
 
 def _keys(trials: pd.DataFrame, names: list[str]) -> pd.Series[str]:
     """The named columns of each trial in one text."""
-    words = trials[names].astype("string").fillna("")
-    return pd.Series(["\n".join(row) for row in words.to_numpy().tolist()], index=trials.index, dtype="object")
+    rows = trials[names].to_numpy(dtype=object).tolist()
+    return pd.Series([repr(row) for row in rows], index=trials.index, dtype="object")

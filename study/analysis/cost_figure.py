@@ -84,7 +84,7 @@ def stacked(table: pd.DataFrame, column: str, unit: float, models: list[str], *,
         ax.barh(there, part[there], left=left[there], height=0.66, **look)
         left += part
     ax.set_xlim(0, 1.04 * left.max() if len(left) and left.max() else 1)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")
     if not models:
         style.say_empty(ax, "no epoch is recorded yet")

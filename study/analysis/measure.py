@@ -101,8 +101,8 @@ class Measure:
         """The ends of an interval of differences, with their signs, to the same digits: `-0.02 to 0.14`; none becomes zero."""
         ends = (low * self.factor, high * self.factor)
         unit = " percentage points" if self.factor != 1 else ""
-        width = max(ends[1] - ends[0], abs(ends[1])) or 1.0
-        digits = min(max(1 - math.floor(math.log10(width)), 0), 9)
+        quarter = (ends[1] - ends[0]) / 4 or abs(ends[1]) / 100 or 1.0
+        digits = min(max(-math.floor(math.log10(quarter)), 0), 9)
         while digits < 9 and any(end and not round(end, digits) for end in ends):
             digits += 1
         return f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}{unit}"

@@ -108,7 +108,8 @@ def _elapsed(moments: FloatArray, until: FloatArray) -> FloatArray:
     """The seconds since each moment that lies before, added up, at each time of `until`; moments are sorted."""
     count = np.searchsorted(moments, until, side="right")
     total = np.concatenate([[0.0], np.cumsum(moments)])
-    return count * until - total[count]
+    elapsed: FloatArray = count * until - total[count]
+    return elapsed
 
 
 def _peak(spells: pd.DataFrame) -> int:

@@ -23,7 +23,7 @@ from study.text import duration
 _MOST_ROWS = 24
 _MOST_ATTEMPTS = 400
 _BINS = 400
-_TICKS = 8
+_TICKS = 10
 _MINUTES, _HOURS, _DAYS = 60, 3600, 86_400
 _STEPS = (
     *(1, 2, 5, 10, 15, 30),
@@ -58,7 +58,7 @@ def draw(study: Loaded) -> Figure:
         busy(found, clock, ax=ax)
     time_axis(clock, ax=ax)
     counts = f"n = {counted(len(found), 'attempt')} of {rows:,} process{'' if rows == 1 else 'es'}"
-    ax.set_title(f"{'What each worker did' if few else 'Workers at a trial'}, {counts}")
+    ax.set_title(f"{'What each worker did' if few else 'Workers at a trial'}, {counts}", pad=6 if few else 18)
     style.put_legend(figure, _handles(found, clock, few=few))
     return figure
 
@@ -130,9 +130,7 @@ def time_axis(clock: Clock, *, ax: Axes) -> None:
     """Wall-clock time since the first attempt, with each pause as a hatched band that tells its length."""
     ran = sum(end - begin for begin, end in clock.blocks())
     step = next((step for step in _STEPS if step * _TICKS >= ran), _STEPS[-1] * math.ceil(ran / _STEPS[-1] / _TICKS))
-    ticks = [
-        step * k for begin, end in clock.blocks() for k in range(math.ceil(begin / step), math.floor(end / step) + 1)
-    ]
+    ticks = [tick for begin, end in clock.blocks() for tick in _ticks(begin, end, step) or [round(begin)]]
     larger = 60 if step < 60 else 3600
     ax.set_xticks(clock.place(ticks), [f"{tick // larger:,}:{tick % larger * 60 // larger:02}" for tick in ticks])
     ax.set_xlabel(f"{'minutes:seconds' if step < 60 else 'hours:minutes'} since the first attempt began")
@@ -150,6 +148,11 @@ def time_axis(clock: Clock, *, ax: Axes) -> None:
         ax.axvspan(low, high, zorder=0.5, **_PAUSE)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
         ax.text((low + high) / 2, 0.5, f"{duration(stop - begin)} pause", color=INK, bbox=box, zorder=1, **look)
+
+
+def _ticks(begin: float, end: float, step: int) -> list[int]:
+    """The multiples of a step between two moments."""
+    return [step * count for count in range(math.ceil(begin / step), math.floor(end / step) + 1)]
 
 
 def _handles(found: pd.DataFrame, clock: Clock, *, few: bool) -> list[Artist]:
@@ -177,7 +180,7 @@ def _handles(found: pd.DataFrame, clock: Clock, *, few: bool) -> list[Artist]:
 def tell(study: Loaded) -> Words:
     """Which share of their time the workers were at a trial."""
     found = spells(study)
-    answer = _answer(occupancy.measure(found))
+    told = answer(occupancy.measure(found))
     drawn = (
         "A row a process, by host, with a bar an attempt; marks are where one was cut short."
         if is_few(found)
@@ -187,10 +190,11 @@ def tell(study: Loaded) -> Words:
         f"{drawn} Between two pauses as many workers count as were ever at work at one time; what lies between being at a trial "
         "and its epochs is starting up, loading, and writing checkpoints."
     )
-    return Words(answer, reading, f"When workers were at work. {answer}")
+    return Words(told, reading, f"When workers were at work. {told}")
 
 
-def _answer(seen: Occupancy) -> str:
+def answer(seen: Occupancy) -> str:
+    """How busy the workers were, in one sentence."""
     if math.isnan(seen.busy):
         return "No worker has spent any time on a trial yet."
     workers = f"at most {seen.most} at a time" if seen.most > 1 else "one at a time"

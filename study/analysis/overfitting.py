@@ -108,7 +108,7 @@ def widening(epochs: pd.DataFrame, trials: pd.DataFrame) -> Widening | None:
     quarter = np.ceil(shown["epochs_trained"] / 4)
     early = shown[shown["epoch"] == quarter].set_index("number")
     late = shown[shown["epoch"] == shown["epochs_trained"]].set_index("number")
-    both = early.join(late["gap"], rsuffix="_late", how="inner").query("epochs_trained > 1")
+    both = early.join(late["gap"].rename("gap_late"), how="inner").query("epochs_trained > 1")
     if len(both) < _LEAST:
         return None
     ends = both[["epoch", "epochs_trained"]].drop_duplicates()

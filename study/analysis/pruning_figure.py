@@ -14,7 +14,7 @@ from study.analysis.plot import Plot, Words
 from study.analysis.style import GREY, INK, STATES
 
 _MOST_BARS = 100
-_LEAST_GAP = 0.085  # of the panel's width, between two counts
+_LEAST_GAP = 0.08  # of the panel's width, between two counts
 _PRUNED = "#b4b4b4"
 
 

@@ -9,17 +9,22 @@ from study.analysis import (
     architecture_cost_figure,
     architecture_figure,
     augmentation_figure,
+    best_epoch_figure,
+    budget_figure,
     configurations_figure,
+    cost_figure,
     epoch_figure,
     history_figure,
+    occupancy_figure,
     photographs_figure,
+    pruning_figure,
     style,
 )
 from study.analysis.loaded import Loaded
 from study.analysis.plot import Plot
 
 SECTIONS: Mapping[str, tuple[Plot, ...]] = {
-    "Epochs": (epoch_figure.PLOT, photographs_figure.BY_EPOCH),
+    "Epochs": (epoch_figure.PLOT, budget_figure.PLOT, best_epoch_figure.PLOT, photographs_figure.BY_EPOCH),
     "Architecture": (
         architecture_figure.PLOT,
         configurations_figure.PLOT,
@@ -27,7 +32,8 @@ SECTIONS: Mapping[str, tuple[Plot, ...]] = {
         photographs_figure.BY_ARCHITECTURE,
     ),
     "Augmentation": (augmentation_figure.PLOT,),
-    "The search": (history_figure.PLOT,),
+    "The search": (history_figure.PLOT, pruning_figure.PLOT),
+    "Time and cost": (occupancy_figure.PLOT, cost_figure.PLOT),
 }
 """The figures, in the order of the report, under its headings."""
 

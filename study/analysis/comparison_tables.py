@@ -1,0 +1,152 @@
+"""The table of a comparison, for a terminal, for the page, and for machines."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from study.analysis import comparison_words as words
+from study.analysis.comparability import images
+from study.analysis.comparison import Compared, Comparison
+from study.analysis.comparison_summaries import Difference
+from study.analysis.intervals import Estimate
+from study.analysis.measure import NOTHING, floors, score_text
+from study.text import describe_params, duration, format_value, table
+
+TEXT_COLUMNS = ("study", "images", "best configuration")
+"""Of these the cells are words, aligned to the left."""
+_HEADER = (
+    "study",
+    "images",
+    "completed",
+    "pruned",
+    "failed",
+    "best",
+    "epochs to best",
+    "fresh seeds",
+    "median (quartiles)",
+    "floor",
+    "workers' time",
+    "best configuration",
+)
+_WIDTH = 100
+_FLOORS = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
+_SCORES = {"cross_entropy": "val_loss", "accuracy": "val_accuracy", "mse": "val_mse"}
+
+
+def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The header, and one row a study; a column that no study fills is left out."""
+    found = [_row(study) for study in comparison]
+    kept = [place for place in range(len(_HEADER)) if place < 7 or any(row[place] != NOTHING for row in found)]
+    return [_HEADER[place] for place in kept], [[row[place] for place in kept] for row in found]
+
+
+def text(comparison: Comparison, page: str) -> str:
+    """For a terminal: the table, a column a study; the answer, what differs, and where the page is."""
+    header, found = rows(comparison)
+    kept = [place for place, name in enumerate(header) if name not in ("study", "best configuration")]
+    lines = [[header[place], *(row[place] for row in found)] for place in kept]
+    lines += _config_lines(comparison)
+    shown = table(["", *(study.label for study in comparison)], lines, right=range(1, 1 + len(comparison.studies)))
+    parts = [f"by {comparison.measure.name}, {comparison.measure.goal}", shown, _paragraphs(words.findings(comparison))]
+    differing = words.cautions(comparison)
+    if differing:
+        parts.append("what differs:\n" + _paragraphs(differing))
+    return "\n\n".join([*parts, page])
+
+
+def _config_lines(comparison: Comparison) -> list[list[str]]:
+    """A line a searched setting: its value in the best trial of each study."""
+    best = [study.loaded.folder.best(study.loaded.record) for study in comparison]
+    names = dict.fromkeys(name for trial in best if trial is not None for name in trial.params)
+    return [
+        [f"  {name}", *(NOTHING if trial is None else _param(trial.params, name) for trial in best)] for name in names
+    ]
+
+
+def _param(params: Mapping[str, Any], name: str) -> str:
+    return format_value(params[name]) if name in params else NOTHING
+
+
+def _paragraphs(sentences: Sequence[str]) -> str:
+    wrapper = textwrap.TextWrapper(
+        _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
+    return "\n".join(map(wrapper.fill, sentences))
+
+
+def floor_rows(comparison: Comparison) -> list[list[str]]:
+    """What needs no network, on the images that all studies share: name, palette, cross-entropy, accuracy, squared error."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for study in comparison:
+        for palette, scores in floors(study.loaded.folder).items():
+            found.update({(name, palette): scores[name] for name in _FLOORS if name in scores})
+    return [
+        [_FLOORS[name], palette, *(score_text(metric, scores.get(key)) for key, metric in _SCORES.items())]
+        for (name, palette), scores in found.items()
+    ]
+
+
+def to_mapping(comparison: Comparison) -> dict[str, Any]:
+    """All of it for machines; these keys stay. A number that is not known is null."""
+    objective = {"metric": comparison.measure.metric, "goal": comparison.measure.goal}
+    told = {
+        "objective": objective,
+        "studies": [_study(study) for study in comparison],
+        "paired": [_difference(found) for found in comparison.pairs],
+        "differ_by": comparison.fixed_apart,
+        "random_samples": [_difference(found) for found in comparison.samples],
+        "findings": words.findings(comparison),
+        "differences": words.cautions(comparison),
+    }
+    finite: dict[str, Any] = _finite(told)
+    return finite
+
+
+def _row(study: Compared) -> list[str]:
+    totals, measure = study.totals, study.loaded.measure
+    best = study.loaded.folder.best(study.loaded.record)
+    middle = " to ".join(measure.text(totals[name]) for name in ("q1", "q3"))
+    again = study.confirmed
+    return [
+        study.label,
+        images(study.loaded.folder.manifest["data"]) if "category" in study.loaded.folder.manifest["data"] else NOTHING,
+        *(str(totals[state]) for state in ("completed", "pruned", "failed")),
+        measure.text(totals["best"]),
+        NOTHING if best is None else f"{best.best_epoch} of {best.last_epoch}",
+        NOTHING if again is None else f"{measure.with_spread(again.mean, again.sd)} (n = {again.n})",
+        NOTHING if math.isnan(totals["median"]) else f"{measure.text(totals['median'])} ({middle})",
+        " / ".join(measure.text(value) for value in measure.floors.values()) or NOTHING,
+        duration(totals["worker_seconds"]),
+        NOTHING if best is None else f"trial {best.number}: {describe_params(best.params)}",
+    ]
+
+
+def _study(study: Compared) -> dict[str, Any]:
+    folder, best = study.loaded.folder, study.loaded.folder.best(study.loaded.record)
+    return {
+        "study": study.label,
+        "path": str(folder.layout.root),
+        "state": study.loaded.state,
+        "data": folder.manifest["data"],
+        "floors": dict(study.loaded.measure.floors),
+        "best_params": None if best is None else best.params,
+        "best_with_fresh_seeds": None if study.confirmed is None else asdict(study.confirmed),
+        **study.totals,
+    }
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    estimate: Estimate = found.found
+    return {"study": found.study, **asdict(estimate), "p": found.p, "p_corrected": found.p_corrected}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -12,9 +12,8 @@ from colournet import files
 from study.analysis import comparison_figures, comparison_tables
 from study.analysis import comparison_words as words
 from study.analysis import html_parts as html
-from study.analysis.comparison import Compared, Comparison
+from study.analysis.comparison import Comparison
 from study.errors import StudyError
-from study.text import format_value
 
 _LARGEST_SVG_BYTES = 1_500_000
 _FLOOR_NOTE = (
@@ -53,15 +52,13 @@ def _page(comparison: Comparison, target: Path) -> str:
 
 def _parts(comparison: Comparison, target: Path) -> list[str]:
     measure = comparison.measure
-    header, rows = comparison_tables.rows(comparison)
-    wordy = [place for place, name in enumerate(header) if name in comparison_tables.TEXT_COLUMNS]
     floors = comparison_tables.floor_rows(comparison)
     goal = f"Objective: {measure.name}, {measure.goal}d, at a trial's best epoch, on the same validation images."
     head = f"<header><h1>{escape(comparison.title)}</h1>{html.paragraph(goal, kind='state')}</header>"
     return [
         head,
         html.section("The answer", html.bullets(words.findings(comparison))),
-        html.section("Side by side", html.table(header, rows, text_columns=wordy)),
+        html.section("Side by side", html.table(*comparison_tables.lines(comparison))),
         html.section("Figures", *(_figure(picture, comparison, target) for picture in comparison_figures.PICTURES)),
         html.section(
             "The floors",
@@ -71,7 +68,6 @@ def _parts(comparison: Comparison, target: Path) -> list[str]:
             else "",
         ),
         html.section("What differs", _differences(comparison)),
-        html.section("Best configurations", *(_best(study) for study in comparison)),
     ]
 
 
@@ -87,11 +83,3 @@ def _figure(picture: comparison_figures.Picture, comparison: Comparison, target:
 def _differences(comparison: Comparison) -> str:
     told = words.cautions(comparison)
     return html.bullets(told) if told else html.paragraph("Nothing that the manifests tell of.")
-
-
-def _best(study: Compared) -> str:
-    best = study.loaded.folder.best(study.loaded.record)
-    if best is None:
-        return ""
-    title = f"<h3>{escape(study.label)}, trial {best.number}</h3>"
-    return title + html.definitions({name: format_value(value) for name, value in best.params.items()})

@@ -14,43 +14,25 @@ from study.analysis.comparison import Compared, Comparison
 from study.analysis.comparison_summaries import Difference
 from study.analysis.intervals import Estimate
 from study.analysis.measure import NOTHING, floors, score_text
-from study.text import describe_params, duration, format_value, table
+from study.text import duration, format_value, table
 
-TEXT_COLUMNS = ("study", "images", "best configuration")
-"""Of these the cells are words, aligned to the left."""
-_HEADER = (
-    "study",
-    "images",
-    "completed",
-    "pruned",
-    "failed",
-    "best",
-    "epochs to best",
-    "fresh seeds",
-    "median (quartiles)",
-    "floor",
-    "workers' time",
-    "best configuration",
-)
 _WIDTH = 100
 _FLOORS = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
 _SCORES = {"cross_entropy": "val_loss", "accuracy": "val_accuracy", "mse": "val_mse"}
 
 
-def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """The header, and one row a study; a column that no study fills is left out."""
-    found = [_row(study) for study in comparison]
-    kept = [place for place in range(len(_HEADER)) if place < 7 or any(row[place] != NOTHING for row in found)]
-    return [_HEADER[place] for place in kept], [[row[place] for place in kept] for row in found]
+def lines(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The header, and a line for each thing that is told of every study; one that no study has is left out."""
+    columns = [_column(study) for study in comparison]
+    found = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    found = [line for line in found if any(cell != NOTHING for cell in line[1:])]
+    return ["", *(study.label for study in comparison)], [*found, *_config_lines(comparison)]
 
 
 def text(comparison: Comparison, page: str) -> str:
     """For a terminal: the table, a column a study; the answer, what differs, and where the page is."""
-    header, found = rows(comparison)
-    kept = [place for place, name in enumerate(header) if name not in ("study", "best configuration")]
-    lines = [[header[place], *(row[place] for row in found)] for place in kept]
-    lines += _config_lines(comparison)
-    shown = table(["", *(study.label for study in comparison)], lines, right=range(1, 1 + len(comparison.studies)))
+    header, found = lines(comparison)
+    shown = table(header, found, right=range(1, len(header)))
     parts = [f"by {comparison.measure.name}, {comparison.measure.goal}", shown, _paragraphs(words.findings(comparison))]
     differing = words.cautions(comparison)
     if differing:
@@ -106,23 +88,25 @@ def to_mapping(comparison: Comparison) -> dict[str, Any]:
     return finite
 
 
-def _row(study: Compared) -> list[str]:
-    totals, measure = study.totals, study.loaded.measure
-    best = study.loaded.folder.best(study.loaded.record)
-    middle = " to ".join(measure.text(totals[name]) for name in ("q1", "q3"))
-    again = study.confirmed
-    return [
-        study.label,
-        images(study.loaded.folder.manifest["data"]) if "category" in study.loaded.folder.manifest["data"] else NOTHING,
-        *(str(totals[state]) for state in ("completed", "pruned", "failed")),
-        measure.text(totals["best"]),
-        NOTHING if best is None else f"{best.best_epoch} of {best.last_epoch}",
-        NOTHING if again is None else f"{measure.with_spread(again.mean, again.sd)} (n = {again.n})",
-        NOTHING if math.isnan(totals["median"]) else f"{measure.text(totals['median'])} ({middle})",
-        " / ".join(measure.text(value) for value in measure.floors.values()) or NOTHING,
-        duration(totals["worker_seconds"]),
-        NOTHING if best is None else f"trial {best.number}: {describe_params(best.params)}",
-    ]
+def _column(study: Compared) -> dict[str, str]:
+    totals, measure, data = study.totals, study.loaded.measure, study.loaded.folder.manifest["data"]
+    best, again = study.loaded.folder.best(study.loaded.record), study.confirmed
+    quartiles = " to ".join(measure.text(totals[name]) for name in ("q1", "q3"))
+    return {
+        "images": images(data) if "category" in data else NOTHING,
+        "state": study.loaded.state,
+        **{state: f"{totals[state]:,}" for state in ("completed", "pruned", "failed")},
+        "median (quartiles)": NOTHING if best is None else f"{measure.text(totals['median'])} ({quartiles})",
+        "floor": " / ".join(measure.text(value) for value in measure.floors.values()) or NOTHING,
+        "workers' time": duration(totals["worker_seconds"]),
+        "epochs trained": f"{totals['epochs_trained']:,.0f}",
+        "best": measure.text(totals["best"]),
+        "  with fresh seeds": NOTHING
+        if again is None
+        else f"{measure.with_spread(again.mean, again.sd)} (n = {again.n})",
+        "  trial": NOTHING if best is None else f"{best.number}",
+        "  at epoch": NOTHING if best is None else f"{best.best_epoch} of {best.last_epoch}",
+    }
 
 
 def _study(study: Compared) -> dict[str, Any]:

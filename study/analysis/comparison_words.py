@@ -90,7 +90,7 @@ def at_equal_epochs(comparison: Comparison) -> Iterator[str]:
     if any(table.empty for table in courses.values()):
         return
     last = min(int(table["epoch"].max()) for table in courses.values())
-    rows = {label: table.set_index("epoch").loc[last] for label, table in courses.items()}
+    rows = {label: table[table["epoch"] == last].iloc[0] for label, table in courses.items()}
     told = ", ".join(
         f"{label} {comparison.measure.text(row['median'])} (n = {int(row['n'])})" for label, row in rows.items()
     )

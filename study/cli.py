@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from colournet import entrypoint
+from study.compare_cli import compare
+from study.options import JSON as _JSON
+from study.options import RESULTS as _RESULTS
+from study.options import fitted as _print
 from study.options import limit_options, resource_options
 
-_RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all studies.",
-)
 _DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,6 +27,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(package_name="colournet-study")
 def cli() -> None:
     """Answer questions about training by measurement: searches by Ray Tune and Optuna over colournet."""
+
+
+cli.add_command(compare)
 
 
 @cli.command()
@@ -138,14 +135,23 @@ def list_(as_json: bool, results: Path) -> None:
 @cli.command()
 @click.argument("name")
 @click.argument("trial", type=click.IntRange(min=0), required=False)
+@click.option(
+    "--watch", "is_watching", is_flag=True, help="Follow the study until it ends; with --json a line a change."
+)
 @_JSON
 @_RESULTS
-def show(name: str, trial: int | None, as_json: bool, results: Path) -> None:
+def show(name: str, trial: int | None, is_watching: bool, as_json: bool, results: Path) -> None:
     """Show a study, finished or running, or one of its trials."""
     from study.store import StudyFolder
     from study.summary import study_json, study_text, trial_json, trial_text
+    from study.watch import watch
 
     folder = StudyFolder.open(results, name)
+    if is_watching:
+        if trial is not None:
+            raise click.UsageError("--watch follows a study, not one of its trials")
+        watch(folder, as_json=as_json, tell=click.echo)
+        return
     record = folder.read()
     if trial is None:
         _print(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
@@ -164,34 +170,6 @@ def analyze(name: str, results: Path) -> None:
 
     for path in write_report(StudyFolder.open(results, name)):
         click.echo(path)
-
-
-@cli.command()
-@click.argument("names", metavar="NAME NAME...", nargs=-1, required=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the figures and the page.  [default: comparisons/NAME-vs-NAME in --results]",
-)
-@_JSON
-@_RESULTS
-def compare(names: tuple[str, ...], out: Path | None, as_json: bool, results: Path) -> None:
-    """Compare studies, each by its name or its path, in one table, one set of figures and one page.
-
-    Studies whose numbers mean different things are refused, with what differs.
-    """
-    if len(names) < 2:
-        raise click.UsageError("name two studies or more")
-    from study.analysis.comparison import Comparison
-    from study.analysis.comparison_report import write
-    from study.analysis.comparison_tables import text, to_mapping
-
-    comparison = Comparison.read(results, names)
-    written = write(comparison, results, out)
-    if as_json:
-        click.echo(json.dumps({**to_mapping(comparison), "files": [str(path) for path in written]}, indent=2))
-    else:
-        _print(text(comparison, str(written[-1])))
 
 
 @cli.command()
@@ -282,13 +260,6 @@ def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
     diagnosis = mend(results, name) if repair else diagnose(results, name)
     click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
     diagnosis.check()
-
-
-def _print(text: str) -> None:
-    """Print, and cut lines that would wrap in a terminal; a file or a pipe gets them whole."""
-    from study.text import fit
-
-    click.echo(fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
 def _print_study(folder: Any) -> None:

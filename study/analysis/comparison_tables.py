@@ -45,7 +45,8 @@ def _config_lines(comparison: Comparison) -> list[list[str]]:
     best = [study.loaded.folder.best(study.loaded.record) for study in comparison]
     names = dict.fromkeys(name for trial in best if trial is not None for name in trial.params)
     return [
-        [f"  {name}", *(NOTHING if trial is None else _param(trial.params, name) for trial in best)] for name in names
+        [f"best: {name}", *(NOTHING if trial is None else _param(trial.params, name) for trial in best)]
+        for name in names
     ]
 
 
@@ -101,11 +102,11 @@ def _column(study: Compared) -> dict[str, str]:
         "workers' time": duration(totals["worker_seconds"]),
         "epochs trained": f"{totals['epochs_trained']:,.0f}",
         "best": measure.text(totals["best"]),
-        "  with fresh seeds": NOTHING
+        "best with fresh seeds": NOTHING
         if again is None
         else f"{measure.with_spread(again.mean, again.sd)} (n = {again.n})",
-        "  trial": NOTHING if best is None else f"{best.number}",
-        "  at epoch": NOTHING if best is None else f"{best.best_epoch} of {best.last_epoch}",
+        "best trial": NOTHING if best is None else f"{best.number}",
+        "best epoch": NOTHING if best is None else f"{best.best_epoch} of {best.last_epoch}",
     }
 
 

@@ -124,13 +124,14 @@ class Plan:
     notes: Sequence[str] = ()
     """What else is to be noted."""
 
-    def event(self, record: StudyRecord, *, workers: int) -> dict[str, Any]:
+    def event(self, record: StudyRecord, *, workers: int, gpus_per_trial: float) -> dict[str, Any]:
         """The fields of the event that begins the session."""
         return {
             "trials": len(record.trials) if self.trials is None else self.trials,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "workers": workers,
+            "gpus_per_trial": gpus_per_trial,
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
             **({"space": self.space.text} if self.is_new else {}),
@@ -191,7 +192,9 @@ def run(
         ):
             signals.listen()
             signals.check()
-            writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
+            writer.append(
+                plan.kind, **plan.event(writer.record, workers=capacity, gpus_per_trial=resources.gpus_per_trial)
+            )
             for text in plan.notes:
                 writer.append("note", text=text)
             spaces.write(folder, plan.space)

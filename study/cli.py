@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from colournet import entrypoint
+from colournet.waiting import waiting
 from study.compare_cli import compare
 from study.options import JSON as _JSON
 from study.options import RESULTS as _RESULTS
@@ -107,8 +108,10 @@ def confirm(name: str, as_json: bool, results: Path, **wanted: Any) -> None:
     from study.store import StudyFolder
 
     study = StudyFolder.open(results, name)
-    judgement = Judgement.read(confirm_study(study, **wanted))
-    publish(judgement)
+    folder = confirm_study(study, **wanted)
+    with waiting(f"judging the runs of {name}"):
+        judgement = Judgement.read(folder)
+        publish(judgement)
     _print(json.dumps(to_mapping(judgement), indent=2) if as_json else text(judgement))
     newer = overtaken(study, judgement.confirmation)
     if newer is not None:
@@ -168,7 +171,9 @@ def analyze(name: str, results: Path) -> None:
     from study.analysis.report import write_report
     from study.store import StudyFolder
 
-    for path in write_report(StudyFolder.open(results, name)):
+    with waiting(f"drawing the figures of {name}"):
+        written = write_report(StudyFolder.open(results, name))
+    for path in written:
         click.echo(path)
 
 
@@ -197,11 +202,13 @@ def export(name: str, kind: str, out: Path | None, results: Path) -> None:
     if kind == "optuna":
         from study.launch.optuna_export import export as export_storage
 
-        written = [export_storage(folder, out)]
+        with waiting(f"writing {name} for Optuna"):
+            written = [export_storage(folder, out)]
     else:
         from study.analysis.export import export as export_tables
 
-        written = export_tables(folder, kind, out)
+        with waiting(f"writing the tables of {name}"):
+            written = export_tables(folder, kind, out)
     for path in written:
         click.echo(path)
 
@@ -257,7 +264,8 @@ def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
     """Check a study's folder: its record, its files, and whether they agree."""
     from study.doctor import diagnose, mend
 
-    diagnosis = mend(results, name) if repair else diagnose(results, name)
+    with waiting(f"looking at every file of {name}"):
+        diagnosis = mend(results, name) if repair else diagnose(results, name)
     click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
     diagnosis.check()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from colournet.waiting import waiting
 from study.options import JSON, RESULTS, fitted
 
 
@@ -30,8 +31,9 @@ def compare(names: tuple[str, ...], out: Path | None, as_json: bool, results: Pa
     from study.analysis.comparison_report import write
     from study.analysis.comparison_tables import text, to_mapping
 
-    comparison = Comparison.read(results, names)
-    written = write(comparison, results, out)
+    with waiting("reading and drawing the studies"):
+        comparison = Comparison.read(results, names)
+        written = write(comparison, results, out)
     if as_json:
         click.echo(json.dumps({**to_mapping(comparison), "files": [str(path) for path in written]}, indent=2))
     else:

@@ -1,4 +1,4 @@
-"""What a command says while it works in silence: nothing for two seconds, then what it does. Standard library only."""
+"""What a command says while it works in silence: nothing for a while, then what it does. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = {"terminal": 2.0, "file": 10.0}
 _TICK_SECONDS = 0.5
 _LINE_SECONDS = 60.0
 _pauses = 0
@@ -20,7 +20,7 @@ _pauses = 0
 def waiting(doing: str, *, file: TextIO | None = None) -> Iterator[None]:
     """Say what is being done on stderr, or on `file`, while the block runs, if it runs for long.
 
-    On a terminal one line that counts the seconds and goes away; elsewhere a line at first and one a minute.
+    On a terminal that is after two seconds, a line that counts them and goes away; elsewhere after ten, then every minute.
     """
     out, done = file or sys.stderr, threading.Event()
     teller = threading.Thread(target=_tell, args=(doing, out, done), daemon=True)
@@ -46,9 +46,9 @@ def paused() -> Iterator[None]:
 def _tell(doing: str, out: TextIO, done: threading.Event) -> None:
     began = time.monotonic()
     with contextlib.suppress(OSError, ValueError):  # whoever read it is gone
-        if done.wait(PATIENCE_SECONDS):
-            return
         on_terminal = out.isatty()
+        if done.wait(PATIENCE_SECONDS["terminal" if on_terminal else "file"]):
+            return
         while True:
             seconds = time.monotonic() - began
             if not _pauses:

@@ -249,7 +249,8 @@ def _why(record: StudyRecord) -> str:
 def cost_text(record: StudyRecord) -> str:
     """What a study has cost so far: `117 epochs, 11 min of workers' time`, and the hours of GPUs where there are any."""
     gpus = f", {record.gpu_seconds / 3600:.3g} GPU hours" if record.gpu_seconds else ""
-    return f"{record.trained:,} epochs, {duration(record.worker_seconds)} of workers' time{gpus}"
+    epochs = f"{record.trained:,} epoch{'' if record.trained == 1 else 's'}"
+    return f"{epochs}, {duration(record.worker_seconds)} of workers' time{gpus}"
 
 
 def rate_text(pace: Mapping[str, float]) -> str:

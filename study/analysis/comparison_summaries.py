@@ -39,10 +39,9 @@ def by_cost(trials: pd.DataFrame, epochs: pd.DataFrame, *, goal: str) -> pd.Data
     costs = np.concatenate([[0.0], total])[place]
     best = _running_best(ended["value"].where(ended["state"] == "completed"), goal)
     table = pd.DataFrame({"worker_seconds": costs, "best": best.to_numpy()})
-    whole = pd.DataFrame(
-        {"worker_seconds": total[-1:], "best": table["best"].tail(1).to_numpy() if len(table) else np.nan}
-    )
-    return pd.concat([table, whole], ignore_index=True) if len(total) else table
+    if len(total):
+        table.loc[len(table)] = [total[-1], table["best"].iloc[-1] if len(table) else math.nan]
+    return table
 
 
 def steps(table: pd.DataFrame) -> pd.DataFrame:

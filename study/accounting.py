@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from study.records import ENDED, Event, StudyRecord, TrialRecord
 
-_RECENTLY = timedelta(hours=1)
+_STRETCHES = (timedelta(hours=1), timedelta(hours=8), timedelta(hours=64))
 _LEAST_EPOCHS = 3
 
 
@@ -86,14 +86,14 @@ def forecast(record: StudyRecord) -> Forecast | None:
 
 
 def rate(record: StudyRecord, now: datetime) -> Rate | None:
-    """The rate of the latest session over the last hour, or over all of it where it is shorter or so slow that this tells less.
+    """The rate of the latest session over the last hour, or over longer where that has hardly an epoch: 8 hours, 64, or all.
 
     None before its first epoch. Times are those that were recorded, by the driver's clock.
     """
     if record.session is None:
         return None
     began = _time(record.session["time"])
-    for begin in dict.fromkeys((max(began, now - _RECENTLY), began)):
+    for begin in (*(max(began, now - stretch) for stretch in _STRETCHES), began):
         recent = [trial for trial in record.trials.values() if trial.ended is None or _time(trial.ended) > begin]
         epochs = sum(_is_after(begin, event) for trial in recent for event in trial.epochs.values())
         if epochs >= _LEAST_EPOCHS or begin == began:

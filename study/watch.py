@@ -16,21 +16,24 @@ from study.summary import rate_text, study_json, study_text
 from study.text import duration, fit
 
 _SECONDS = 1.0
+_SHARE = 0.1
+"""Of one core, at most, goes to telling a study of any length."""
 _OF_THE_CLOCK = ("rate", "forecast")
 
 
 def records(folder: StudyFolder, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[StudyRecord]:
-    """The record as it is, then again every second, by what was appended; the last one is that of the study's end.
+    """The record as it is, then again every second (a long one less often), by what was appended; at last that of its end.
 
     A study that does not run is told once. Raises `RecordError` if the record is missing or damaged.
     """
     follower = Follower(folder)
     while True:
+        began = time.monotonic()
         follower.look()
         yield follower.seen
         if not follower.record.is_live:
             return
-        sleep(_SECONDS)
+        sleep(max(_SECONDS, (time.monotonic() - began) / _SHARE))
 
 
 def json_lines(folder: StudyFolder, seen: Iterable[StudyRecord]) -> Iterator[str]:

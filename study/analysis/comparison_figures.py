@@ -151,10 +151,10 @@ def _floors(comparison: Comparison, span: Range, *, ax: Axes) -> None:
 
 
 def _set_range(ax: Axes, curves: Sequence[pd.Series[float]]) -> None:
-    """An axis for all curves, from nothing; logarithmic, from their first point, where one is far longer than another."""
+    """An axis for all curves, from nothing; logarithmic, from their first point, where they or their ends are far apart."""
     ends = [float(curve.max()) for curve in curves]
-    if ends and max(ends) > _WIDE * min(ends) > 0:
-        low = max(min(float(curve.min()) for curve in curves), max(ends) / 1e5)
+    low = max(min((float(curve.min()) for curve in curves), default=0.0), max(ends, default=0.0) / 1e5)
+    if ends and min(ends) > 0 and (max(ends) > _WIDE * min(ends) or max(ends) > _WIDE**2 * low):
         ax.set_xscale("log")
         ax.set_xlim(low / 1.2, max(ends) * 1.2)
         style.set_log_ticks(ax.xaxis, low, max(ends))

@@ -57,7 +57,7 @@ def best(comparison: Comparison) -> str:
 
 def _best(study: Compared, measure: Measure) -> str:
     totals = study.totals
-    told = f"{study.label} {measure.text(totals['best'])} (best of n = {totals['completed']})"
+    told = f"{study.label} {measure.text(totals['best'])} (best of n = {totals['completed']:,})"
     if study.confirmed is not None:
         again = measure.with_spread(study.confirmed.mean, study.confirmed.sd)
         told += f", {again} with fresh seeds (n = {study.confirmed.n})"
@@ -69,7 +69,7 @@ def at_equal_trials(comparison: Comparison) -> Iterator[str]:
     n, values = comparison.at_equal_trials()
     if n and len({len(study.loaded.trials) for study in comparison}) > 1:
         told = ", ".join(f"{label} {_or_none(comparison.measure, value)}" for label, value in values.items())
-        yield f"The best of more trials is better by chance alone; among the first n = {n} asked of each: {told}."
+        yield f"The best of more trials is better by chance alone; among the first n = {n:,} asked of each: {told}."
 
 
 def at_equal_work(comparison: Comparison) -> Iterator[str]:
@@ -108,7 +108,7 @@ def against_floors(comparison: Comparison) -> Iterator[str]:
         if known.any():
             pairs = zip(done["value"][known], floors[known], strict=True)
             beaten = sum(measure.is_better(value, floor) for value, floor in pairs)
-            told.append(f"{beaten} of n = {known.sum()} in {study.label}")
+            told.append(f"{beaten} of n = {known.sum():,} in {study.label}")
     if told:
         floor = comparison.measure.floor
         score = "" if floor is None else f" ({comparison.measure.text(floor)})"
@@ -132,7 +132,7 @@ def distributions(comparison: Comparison) -> Iterator[str]:
     if len(done) < 2:
         return
     told = ", ".join(
-        f"{study.label} {measure.text(study.totals['median'])} (n = {study.totals['completed']})" for study in done
+        f"{study.label} {measure.text(study.totals['median'])} (n = {study.totals['completed']:,})" for study in done
     )
     few = "; some have too few trials for that to say much" if any(s.totals["completed"] < _LEAST for s in done) else ""
     budgets = {study.totals[name] for study in done for name in ("least_epochs", "most_epochs")}

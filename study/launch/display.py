@@ -23,6 +23,7 @@ from study.text import describe_params, duration
 
 _MOST_RUNNING = 8
 _BAR_WIDTH = 60
+_SPARING = 10.0
 
 
 class Display:
@@ -35,6 +36,8 @@ class Display:
         self._console = Console(file=console)
         self._began = time.monotonic()
         self._live: Live | None = None
+        self._drawn: RenderableType | None = None
+        self._due = 0.0
         self._ending: Ending | None = None
 
     def __enter__(self) -> Self:
@@ -86,6 +89,14 @@ class Display:
         return f"[{ended}{of}] trial {trial.number} {trial.state}: {outcome}{leader}"
 
     def _render(self) -> RenderableType:
+        """What was drawn last, or anew, so seldom that a study of any length takes a tenth of a core at most."""
+        began = time.monotonic()
+        if self._drawn is None or began >= self._due:
+            self._drawn = self._draw()
+            self._due = began + _SPARING * (time.monotonic() - began)
+        return self._drawn
+
+    def _draw(self) -> RenderableType:
         record = _copy(self._record)
         trials = list(record.trials.values())
         ended = sum(trial.state in ENDED for trial in trials)

@@ -48,6 +48,12 @@ class Compared:
         return [self.loaded.space.config(trial.params, seed=trial.seed) for trial in trials]
 
     @property
+    def best_config(self) -> TrainConfig | None:
+        """That of the best completed trial."""
+        best = self.loaded.folder.best(self.loaded.record)
+        return None if best is None else self.configs[best.number]
+
+    @property
     def completed_values(self) -> pd.Series[float]:
         """The objective of each completed trial."""
         return summaries.completed(self.loaded.trials)["value"]

@@ -17,6 +17,7 @@ from study.analysis.measure import NOTHING, floors, score_text
 from study.text import duration, format_value, table
 
 _WIDTH = 100
+_MOST_DIFFERENCES = 6
 _FLOORS = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
 _SCORES = {"cross_entropy": "val_loss", "accuracy": "val_accuracy", "mse": "val_mse"}
 
@@ -36,22 +37,18 @@ def text(comparison: Comparison, page: str) -> str:
     parts = [f"by {comparison.measure.name}, {comparison.measure.goal}", shown, _paragraphs(words.findings(comparison))]
     differing = words.cautions(comparison)
     if differing:
+        more = len(differing) - _MOST_DIFFERENCES
+        differing = [*differing[:_MOST_DIFFERENCES], f"and {more} more on the page"] if more > 1 else differing
         parts.append("what differs:\n" + _paragraphs(differing))
     return "\n\n".join([*parts, page])
 
 
 def _config_lines(comparison: Comparison) -> list[list[str]]:
-    """A line a searched setting: its value in the best trial of each study."""
-    best = [study.loaded.folder.best(study.loaded.record) for study in comparison]
-    names = dict.fromkeys(name for trial in best if trial is not None for name in trial.params)
-    return [
-        [f"best: {name}", *(NOTHING if trial is None else _param(trial.params, name) for trial in best)]
-        for name in names
-    ]
-
-
-def _param(params: Mapping[str, Any], name: str) -> str:
-    return format_value(params[name]) if name in params else NOTHING
+    """A line a setting that any study searches: its value in the best trial of each study, also where that is fixed."""
+    names = dict.fromkeys(name for study in comparison for name in study.loaded.space.search)
+    best = [study.best_config for study in comparison]
+    values = {name: [NOTHING if one is None else format_value(getattr(one, name)) for one in best] for name in names}
+    return [[f"best: {name}", *told] for name, told in values.items()]
 
 
 def _paragraphs(sentences: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from study.text import duration
 
 _LEAST = 3
 NO_SAMPLE = (
-    "The completed trials of a search are no random sample of its space: the sampler goes where values were good, and the pruner "
-    "lets those complete. So their distributions describe what was tried, and no interval is given for their difference."
+    "The completed trials of a search are no random sample of its space: a sampler chooses, mostly where values were good, and a "
+    "pruner lets those complete. So their distributions describe what was tried, and their difference has no interval."
 )
 
 

@@ -40,6 +40,36 @@ def save_samples(path: Path, rows: Mapping[str, UInt8[np.ndarray, "n 3 h w"]]) -
     _save(sheet, path)
 
 
+def read_samples(path: Path, *, side: int = 32) -> list[UInt8[np.ndarray, "n 3 side side"]]:
+    """The rows of images that `save_samples` wrote, without their names. Raises `OSError` for what is no such picture."""
+    with Image.open(path) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    step = side * _ZOOM + _GAP_PIXELS
+    rows, columns = (pixels.shape[0] - _GAP_PIXELS) // step, (pixels.shape[1] - _MARGIN_PIXELS) // step
+    if rows < 1 or columns < 1:
+        raise OSError(f"{path}: holds no samples")
+    tiles = pixels[_GAP_PIXELS : _GAP_PIXELS + rows * step, _MARGIN_PIXELS : _MARGIN_PIXELS + columns * step]
+    tiles = tiles.reshape(rows, step, columns, step, 3)[
+        :, : step - _GAP_PIXELS : _ZOOM, :, : step - _GAP_PIXELS : _ZOOM
+    ]
+    return list(np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3)))
+
+
+def save_strip(path: Path, images: UInt8[np.ndarray, "n 3 h w"]) -> None:
+    """Write a PNG of images side by side, pixel by pixel."""
+    _save(Image.fromarray(np.concatenate(list(images.transpose(0, 2, 3, 1)), axis=1)), path)
+
+
+def read_strip(path: Path) -> UInt8[np.ndarray, "n 3 side side"]:
+    """The square images that `save_strip` wrote. Raises `OSError` for what is no such picture."""
+    with Image.open(path) as strip:
+        pixels = np.asarray(strip.convert("RGB"))
+    side, width = pixels.shape[:2]
+    if width % side:
+        raise OSError(f"{path}: holds no square images side by side")
+    return np.ascontiguousarray(pixels.reshape(side, width // side, side, 3).transpose(1, 3, 0, 2))
+
+
 def save_swatches(path: Path, bands: UInt8[np.ndarray, "k bands 3"], captions: Sequence[str], *, title: str) -> None:
     """Write a PNG of one swatch for each colour, in bands from top to bottom, with its caption of two lines below."""
     columns = _SWATCHES_IN_A_ROW if len(bands) <= _SWATCHES_IN_A_ROW**2 else 2 * _SWATCHES_IN_A_ROW

@@ -147,6 +147,17 @@ def save_samples(path: Path, model: Model, images: UInt8[np.ndarray, "n 3 h w"])
     pictures.save_samples(path, rows)
 
 
+def is_pictured(epoch: int) -> bool:
+    """Whether a run leaves a picture after so many epochs: after 1, 5, 10, 25, 50, 100, 250, ..."""
+    digits = str(epoch).rstrip("0")
+    return digits in ("1", "5") or (digits == "25" and epoch >= 25)
+
+
+def save_picture(path: Path, model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> None:
+    """Write the colouring alone of the images of which `save_samples` shows grey and truth."""
+    pictures.save_strip(path, colourize(model, images[:_SAMPLES]))
+
+
 def history_csv(history: Sequence[EpochMetrics]) -> str:
     """The epochs as CSV text, one row each."""
     names = [field.name for field in fields(EpochMetrics)]

@@ -37,6 +37,7 @@ from colournet.spaces import of_channels
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 OnEpoch = Callable[[EpochMetrics], Literal["stop"] | None]
+OnModel = Callable[[int, Model], None]
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,15 @@ def train(
     data: TrainingData,
     *,
     on_epoch: OnEpoch | None = None,
+    on_model: OnModel | None = None,
     resume_from: Path | None = None,
     checkpoint_dir: Path | None = None,
     objective: Objective | None = None,
 ) -> TrainResult:
     """Train the network of `config` on `data`, epoch by epoch.
 
-    `on_epoch` is told of every epoch and may answer "stop". With `checkpoint_dir`, every epoch leaves `LAST_CHECKPOINT`
+    `on_epoch` is told of every epoch and may answer "stop"; before that `on_model` is shown the network as it is after that
+    many epochs, and must not change it. With `checkpoint_dir`, every epoch leaves `LAST_CHECKPOINT`
     there, and the best by `objective` (validation loss) `BEST_MODEL`. `resume_from` goes on from a checkpoint: on the
     same machine, device and thread count to the same bits. Raises `DivergedError` after telling `on_epoch` of an epoch
     whose loss is not finite (at once, if the checkpoint is of such an epoch), `CheckpointError` for a checkpoint that is
@@ -92,6 +95,8 @@ def train(
             run.history.append(metrics)
             if checkpoint_dir is not None:
                 _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
+            if on_model and metrics.is_finite:
+                on_model(metrics.epoch, model)
             answer = on_epoch(metrics) if on_epoch else None
             if not metrics.is_finite:
                 raise _diverged(metrics, config)

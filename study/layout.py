@@ -44,6 +44,20 @@ class TrialLayout:
         return self.root / "samples.png"
 
     @property
+    def pictures(self) -> Path:
+        """Folder of what the samples looked like on the way; there is none of a confirmation's trials."""
+        return self.root / "pictures"
+
+    def picture(self, epoch: int) -> Path:
+        """The colouring of the samples after so many epochs, side by side."""
+        return self.pictures / f"epoch-{epoch:04d}.png"
+
+    def pictured(self) -> list[int]:
+        """The epochs of which there is a picture, in order."""
+        found = (re.fullmatch(r"epoch-(\d+)\.png", path.name) for path in self.pictures.glob("epoch-*.png"))
+        return sorted(int(match[1]) for match in found if match)
+
+    @property
     def log(self) -> Path:
         """What went wrong, with the traceback; there only if something did."""
         return self.root / "log.txt"

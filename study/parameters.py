@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -101,6 +101,14 @@ class Parameter:
         if self.kind == "int":
             return list(self._grid)
         return list(self.choices)
+
+    def steps(self) -> Iterator[Value]:
+        """All values, in order, of a parameter that goes by steps; none of a range without any."""
+        if self.kind != "float":
+            yield from self._grid if self.kind == "int" else self.choices
+        elif self.step is not None:
+            low, high, step = (Fraction(str(number)) for number in (self.low, self.high, self.step))
+            yield from (float(low + number * step) for number in range(int((high - low) / step) + 1))
 
     @property
     def highest(self) -> float:

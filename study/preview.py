@@ -30,6 +30,7 @@ def preview(space: Space, results: Path) -> str:
         _dimensions(space),
         "",
         *_known_points(space),
+        *_grid(space),
         "one configuration at random:",
         *(f"  {name} = {format_value(value)}" for name, value in space.sample(random.Random()).items()),
         "",
@@ -54,6 +55,15 @@ def _known_points(space: Space) -> list[str]:
         drawn = ", ".join(left_open(point, space.search))
         lines.append(f"  {describe_params(point)}" + (f"; the sampler draws {drawn}" if drawn else ""))
     return ["known points, asked first:", *lines, ""]
+
+
+def _grid(space: Space) -> list[str]:
+    """A line of how often a grid is gone through; nothing for what is no grid."""
+    if not space.grid:
+        return []
+    rounds, rest = divmod(space.trials, len(space.grid))
+    more = f", and {rest} of its points once more" if rest else ""
+    return [f"the grid's {len(space.grid)} points, {rounds} times, each time with another seed{more}", ""]
 
 
 def _when(condition: object) -> str:

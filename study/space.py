@@ -14,6 +14,7 @@ from colournet.objective import Objective
 from colournet.palette_name import PaletteName
 from study import layout
 from study.errors import SpaceError
+from study.grid import points
 from study.known_points import Point, parse_points
 from study.parameters import Parameter, Value
 from study.space_tables import (
@@ -49,6 +50,8 @@ class Space:
     fixed: Mapping[str, Value]
     search: Mapping[str, Parameter]
     """In an order in which every parameter comes after those that its condition names."""
+    grid: tuple[Point, ...]
+    """The points that the sampler `grid` asks for, round after round, each round with a seed of its own; else none."""
     enqueue: tuple[Point, ...]
     """Known points, which are asked for before the sampler decides; what one leaves open the sampler draws."""
     text: str
@@ -75,23 +78,29 @@ class Space:
         table = read_toml(text)
         fixed = parse_fixed(table)
         search = parse_search(table, fixed)
+        sampler = parse_choice(table, "sampler", SAMPLERS, default="tpe")
+        is_grid = sampler.kind == "grid"
+        grid = points(search) if is_grid else ()
         own_name = parse_text(table, "name")
         space = cls(
             name=layout.check_name(own_name or default_name),
             is_named=bool(own_name),
             question=parse_text(table, "question"),
             objective=parse_objective(table),
-            trials=parse_whole_number(table, "trials", default=20, low=1),
+            trials=parse_whole_number(table, "trials", default=len(grid) or 20, low=1),
             seed=parse_whole_number(table, "seed", default=0, low=0),
-            sampler=parse_choice(table, "sampler", SAMPLERS, default="tpe"),
-            pruner=parse_choice(table, "pruner", PRUNERS, default="successive_halving"),
+            sampler=sampler,
+            pruner=parse_choice(table, "pruner", PRUNERS, default="none" if is_grid else "successive_halving"),
             fixed=fixed,
             search=search,
+            grid=grid,
             enqueue=parse_points(table.get("enqueue", []), search, fixed),
             text=text,
         )
         space._check_comparable()
         space._check_combinations()
+        if grid and space.enqueue:
+            raise SpaceError("a grid has all points already", hint="leave out [[enqueue]]")
         if "pruner" in table:  # the default pruner may have nothing to do
             space._check_pruner()
         return space
@@ -102,10 +111,13 @@ class Space:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def trial_seed(self, number: int) -> int:
-        """The seed of a trial: from the study's seed and the trial's number, unless `[fixed]` sets one for all."""
+        """The seed of a trial: from the study's seed and the trial's number, unless `[fixed]` sets one for all.
+
+        Of a grid, from the number of its round, so that all points of a round share it.
+        """
         if "seed" in self.fixed:
             return int(self.fixed["seed"])
-        digest = hashlib.sha256(f"{self.seed}/{number}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{number // (len(self.grid) or 1)}".encode()).digest()
         return int.from_bytes(digest[:4], "big")
 
     def config(self, params: Mapping[str, Value], *, seed: int = 0) -> TrainConfig:

@@ -6,6 +6,7 @@ trial is judged as before. Standard library only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,11 +25,18 @@ _DRAWN = "the trials asked so far would have been asked otherwise"
 _DATA = "its palettes and floors were measured when the study began, and no other palettes have any"
 _OF_PALETTES = ("num_colours", "colour_space")
 _DEALT = "its trials would be dealt to others than they were pruned in"
+_ORDERED = "the trials asked so far would have been other points of it"
 _NUMBERED = "known points are asked once each, by their number; new ones go behind the old"
 
 
 def _in_words(choice: Choice) -> str:
     return " ".join([choice.kind, *(f"{name}={value}" for name, value in choice.options.items())])
+
+
+def _grid_in_words(space: Space) -> str | None:
+    """How many points, and a mark of which they are and in what order."""
+    mark = hashlib.sha256(repr(space.grid).encode()).hexdigest()[:8]
+    return f"{len(space.grid)} points, {mark}" if space.grid else None
 
 
 _OF_THE_STUDY: Sequence[tuple[str, Callable[[Space], Any], str | None]] = (
@@ -38,6 +46,7 @@ _OF_THE_STUDY: Sequence[tuple[str, Callable[[Space], Any], str | None]] = (
     ("trials", lambda space: space.trials, None),
     ("seed", lambda space: space.seed, _DRAWN),
     ("sampler", lambda space: _in_words(space.sampler), _DRAWN),
+    ("grid", _grid_in_words, _ORDERED),
     ("pruner", lambda space: _in_words(space.pruner), _JUDGED),
 )
 """What a space says beside its tables: what to call it, how to find it, and the objection to a change of it."""

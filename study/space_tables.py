@@ -18,6 +18,7 @@ _KEYS = ("name", "question", "objective", "trials", "seed", "sampler", "pruner",
 SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "tpe": {"startup_trials": 10},
     "random": {},
+    "grid": {},
 }
 """The samplers, with their options and what these are by default."""
 

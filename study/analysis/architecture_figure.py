@@ -1,4 +1,4 @@
-"""The figure `architecture-comparison`: the objective by model, filter size, width, dilation and colour space, and by weights."""
+"""The figure `architecture-comparison`: the objective by model, filter size, width, dilation and colour space."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
 from study.analysis.ranges import Range
-from study.analysis.style import GREY, INK, MODELS, STATES
+from study.analysis.style import GREY, INK, STATES
 
 FIELDS = {
     "model": "model",
@@ -32,7 +32,7 @@ _LEAST_FOR_BOX = 5
 
 
 def draw(study: Loaded) -> Figure:
-    """A panel for each field that varies and one for the number of weights, all on one scale."""
+    """A panel for each field that varies, all on one scale."""
     trials, measure = study.trials, study.measure
     done, stopped = summaries.completed(trials), summaries.pruned(trials)
     scored = pd.concat([done, stopped])
@@ -40,13 +40,11 @@ def draw(study: Loaded) -> Figure:
     values, core = scored["value"] * measure.factor, done["value"] * measure.factor
     span = ranges.readable(values, goal=measure.goal, floor=floor, core=core)
     fields = summaries.varying(trials, list(FIELDS))
-    count = len(fields) + 1
-    columns = 2 if count == 4 else min(count, 3)
-    figure, panels = _panels(count, columns=columns)
+    columns = 2 if len(fields) == 4 else min(len(fields), 3)
+    figure, panels = _panels(len(fields), columns=columns)
     style.set_value_axis(panels[0], span)
-    for field, ax in zip(fields, panels, strict=False):
+    for field, ax in zip(fields, panels, strict=True):
         by_field(trials, field, measure, span, ax=ax)
-    by_weights(scored, measure, span, ax=panels[-1])
     for place, ax in enumerate(panels):
         style.draw_floor(ax, measure, span)
         if place % columns == 0:
@@ -77,20 +75,6 @@ def by_field(trials: pd.DataFrame, field: str, measure: Measure, span: Range, *,
     ax.set_xlabel(FIELDS[field])
     done = int(table["n"].sum())
     ax.set_title(f"n = {done:,} completed, {int(table['n_pruned'].sum()):,} pruned")
-
-
-def by_weights(scored: pd.DataFrame, measure: Measure, span: Range, *, ax: Axes) -> None:
-    """Points against the number of trained weights, coloured by model; pruned trials hollow."""
-    known = scored.dropna(subset=["parameters"])
-    for model, mark in MODELS.items():
-        for state, group in known[known["model"] == model].groupby("state"):
-            x, y = group["parameters"].tolist(), (group["value"] * measure.factor).tolist()
-            style.points(x, y, mark, span, ax=ax, hollow=state == "pruned", many=len(known) > style.MANY)
-    _weights_axis(known["parameters"].astype(float).tolist(), ax=ax)
-    done = int((known["state"] == "completed").sum())
-    ax.set_title(f"n = {done:,} completed, {len(known) - done:,} pruned")
-    if known.empty:
-        style.say_empty(ax, "no trial has a value yet")
 
 
 def _panels(count: int, *, columns: int) -> tuple[Figure, list[Axes]]:
@@ -124,15 +108,6 @@ def _median(row: Mapping[Any, Any], place: float, measure: Measure, *, ax: Axes)
     ax.plot([place - 0.28, place + 0.28], [middle, middle], color=INK, linewidth=2, solid_capstyle="butt", zorder=4)
 
 
-def _weights_axis(weights: list[float], *, ax: Axes) -> None:
-    ax.set_xlabel("trained weights")
-    if weights:
-        ax.set_xscale("log")
-        low, high = min(weights) / 1.25, max(weights) * 1.25
-        ax.set_xlim(low, high)
-        style.set_log_ticks(ax.xaxis, low, high)
-
-
 def _off_scale(cut: int) -> list[Line2D]:
     """The legend's entry for the triangles at the edge, if there are any."""
     label = f"off the scale ({cut:,})"
@@ -142,31 +117,21 @@ def _off_scale(cut: int) -> list[Line2D]:
 
 
 def _handles(scored: pd.DataFrame) -> list[Line2D]:
-    """Entries of the legend: states, the median, then the models of the last panel."""
-    if scored.empty:
-        return []
-    models = [
-        Line2D([], [], linestyle="none", marker=mark.marker, color=mark.colour, markersize=5, label=model)
-        for model, mark in MODELS.items()
-        if model in set(scored["model"])
-    ]
+    """Entries of the legend: states, then the median."""
     states = style.state_handles(list(scored["state"]))
     for handle in states:
         if handle.get_label() == "pruned":
             handle.set_label("pruned (+n)")
     has_completed = (scored["state"] == "completed").any()
-    median = [Line2D([], [], color=INK, linewidth=2, label="median of completed")] if has_completed else []
-    return [*states, *median, *models]
+    return [*states, *([Line2D([], [], color=INK, linewidth=2, label="median of completed")] if has_completed else [])]
 
 
 def tell(study: Loaded) -> Words:
     """The medians of the models, and of each other choice."""
     trials, measure = study.trials, study.measure
     fields = summaries.varying(trials, list(FIELDS))
-    shown = ", ".join(FIELDS[field] for field in fields)
-    panels = f"by {shown}, and by" if shown else "by"
     reading = (
-        f"The {measure.name} at each trial's best epoch {panels} the number of trained weights "
+        f"The {measure.name} at each trial's best epoch by {', '.join(FIELDS[field] for field in fields)} "
         f"(n = {len(summaries.completed(trials))} completed). Lines are medians, boxes quartiles (from n = 5) of completed "
         "trials. The sampler chose the settings together, so a difference between levels is not the effect of one alone."
     )
@@ -182,4 +147,9 @@ def _levels(trials: pd.DataFrame, field: str, measure: Measure) -> str:
     return f"medians by {field}: {', '.join(told) or 'none completed'}"
 
 
-PLOT = Plot("architecture-comparison", "Which architecture?", draw, tell)
+def applies(study: Loaded) -> bool:
+    """Whether trials of different architectures have a value."""
+    return bool(summaries.varying(study.trials, list(FIELDS)))
+
+
+PLOT = Plot("architecture-comparison", "Which architecture?", draw, tell, applies)

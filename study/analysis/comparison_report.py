@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from colournet import files
-from study.analysis import comparison_figures, comparison_tables
+from study.analysis import comparison_figures, comparison_tables, page
 from study.analysis import comparison_words as words
 from study.analysis import html_parts as html
 from study.analysis.comparison import Comparison
@@ -28,35 +26,30 @@ def write(comparison: Comparison, results: Path, out: Path | None = None) -> lis
     By default that is `comparisons/A-vs-B` below `results`. Raises `StudyError` if it cannot be written.
     """
     target = out or results / "comparisons" / comparison.slug
-    page, numbers = target / "comparison.html", target / "comparison.json"
+    whole, numbers = target / "comparison.html", target / "comparison.json"
     try:
         target.mkdir(parents=True, exist_ok=True)
         written = comparison_figures.write(comparison, target)
         files.write_text(numbers, json.dumps(comparison_tables.to_mapping(comparison), indent=2) + "\n")
-        files.write_text(page, _page(comparison, target))
+        files.write_text(whole, _page(comparison, target))
     except OSError as error:
         raise StudyError(
             f"{target}: cannot be written to: {error.strerror or error}", hint="give another folder by --out"
         ) from error
-    return [*written, numbers, page]
+    return [*written, numbers, whole]
 
 
 def _page(comparison: Comparison, target: Path) -> str:
-    ours = resources.files("study.analysis")
-    return Template(ours.joinpath("comparison.html").read_text(encoding="utf-8")).substitute(
-        title=escape(comparison.title),
-        css=ours.joinpath("report.css").read_text(encoding="utf-8"),
-        body="\n".join(part for part in _parts(comparison, target) if part),
-    )
+    measure = comparison.measure
+    goal = f"Objective: {measure.name}, {measure.goal}d, at a trial's best epoch, on the same validation images."
+    head = f"<h1>{escape(comparison.title)}</h1>{html.paragraph(goal, kind='state')}"
+    body = "\n".join(part for part in _parts(comparison, target) if part)
+    return page.whole(comparison.title, head=head, body=body)
 
 
 def _parts(comparison: Comparison, target: Path) -> list[str]:
-    measure = comparison.measure
     floors = comparison_tables.floor_rows(comparison)
-    goal = f"Objective: {measure.name}, {measure.goal}d, at a trial's best epoch, on the same validation images."
-    head = f"<header><h1>{escape(comparison.title)}</h1>{html.paragraph(goal, kind='state')}</header>"
     return [
-        head,
         html.section("The answer", html.bullets(words.findings(comparison))),
         html.section("Side by side", html.table(*comparison_tables.lines(comparison))),
         html.section("Figures", *(_figure(picture, comparison, target) for picture in comparison_figures.PICTURES)),
@@ -77,7 +70,8 @@ def _figure(picture: comparison_figures.Picture, comparison: Comparison, target:
         path = path.with_suffix(".png")
     alt = f"{picture.question} {words.best(comparison)}"
     shown = html.figure(html.image(path, alt=alt), caption=picture.reading)
-    return f"<h3>{escape(picture.question)}</h3>{html.paragraph(picture.answer(comparison), kind='finding')}{shown}"
+    question = html.heading(picture.question, anchor=picture.name)
+    return f"{question}{html.paragraph(picture.answer(comparison), kind='finding')}{shown}"
 
 
 def _differences(comparison: Comparison) -> str:

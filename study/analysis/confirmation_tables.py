@@ -82,14 +82,8 @@ def _candidate_row(name: str, row: Row, measure: Measure) -> list[str]:
 
 def _question(found: Question, measure: Measure) -> list[str]:
     difference = found.difference
-    low, high = (_signed(end, measure) for end in (difference.low, difference.high))
-    interval = f"{low} to {high}"
-    return [str(difference.n), _signed(difference.mean, measure), interval, _p(found.p), _p(found.p_corrected)]
-
-
-def _signed(value: float, measure: Measure) -> str:
-    """A difference with its sign, in percentage points where the objective is shown in per cent."""
-    return f"{100 * value:+.2f}" if measure.metric == "val_accuracy" else f"{value:+.3g}"
+    interval = measure.interval(difference.low, difference.high)
+    return [str(difference.n), measure.signed(difference.mean), interval, _p(found.p), _p(found.p_corrected)]
 
 
 def _p(p: float) -> str:

@@ -97,6 +97,14 @@ class Measure:
             return f"{100 * abs(value):.1f} percentage points"
         return f"{abs(value):.3g}"
 
+    def signed(self, value: float) -> str:
+        """A difference of two values with its sign, in percentage points where values are shown in per cent: `+0.012`."""
+        return f"{100 * value:+.2f}" if self.metric == "val_accuracy" else f"{value:+.3g}"
+
+    def interval(self, low: float, high: float) -> str:
+        """The ends of an interval of differences: `-0.02 to +0.01`."""
+        return f"{self.signed(low)} to {self.signed(high)}"
+
 
 def floors(folder: StudyFolder) -> dict[str, dict[str, Any]]:
     """The scores that need no network, by palette, as the manifest holds them."""

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from study.analysis.measure import Measure
 from study.analysis.ranges import Range
@@ -31,6 +31,8 @@ MANY = 200
 INK = "#222222"
 GREY = "#6e6e6e"
 _FLOOR = "#a0368a"
+BETTER, WORSE = str(_PALETTE[0]), str(_PALETTE[3])
+"""Of differences that are shown to be some."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,17 @@ def set_epoch_axis(ax: Axes, last: int, *, first: int = 1, log: bool | None = No
     ax.xaxis.set_major_locator(whole_numbers())
 
 
+def set_cost_axis(ax: Axes, costs: Sequence[float]) -> None:
+    """Make the x axis logarithmic, from a little below the least of the costs to a little above the largest."""
+    positive = [cost for cost in costs if cost > 0]
+    if positive:
+        ax.set_xscale("log")
+        low, high = min(positive) / 1.25, max(positive) * 1.25
+        ax.set_xlim(low, high)
+        set_log_ticks(ax.xaxis, low, high)
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
 def whole_numbers() -> MaxNLocator:
     """Ticks at whole numbers, in steps of 1, 2, 5, 10, ..."""
     return MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
@@ -163,10 +176,11 @@ def points(
             ax.scatter(x[beyond], np.full(beyond.sum(), edge), marker=marker, clip_on=False, zorder=zorder, **look)
 
 
-def draw_floor(ax: Axes, measure: Measure, span: Range) -> None:
-    """A dashed line at the grey table's score, where it lies on the axis."""
+def draw_floor(ax: Axes, measure: Measure, span: Range, *, upright: bool = False) -> None:
+    """A dashed line at the grey table's score, where it lies on the axis: level, or `upright` where values go sideways."""
     if measure.floor is not None and span.floor_shown:
-        ax.axhline(measure.floor * measure.factor, color=_FLOOR, linestyle=(0, (6, 3)), linewidth=1.4, zorder=3)
+        line = ax.axvline if upright else ax.axhline
+        line(measure.floor * measure.factor, color=_FLOOR, linestyle=(0, (6, 3)), linewidth=1.4, zorder=3)
 
 
 def floor_handle(measure: Measure, span: Range) -> list[Line2D]:
@@ -212,7 +226,8 @@ def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 def say_empty(ax: Axes, text: str) -> None:
     """Tell in the middle of a panel why nothing is drawn."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ground = {"facecolor": "white", "edgecolor": "none"}
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, bbox=ground, zorder=4)
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ epochs than it asked for, so it is counted beside them and never among them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ MODELS = ("regression_cnn", "cnn", "unet", "dilated_unet")
 """The networks from the plainest to the most elaborate, the order in which they are told."""
 
 _MILESTONES = (1, 2, 5)
+_MOST_TRIALS = 0.8
 
 
 def completed(trials: pd.DataFrame) -> pd.DataFrame:
@@ -102,6 +104,21 @@ def milestones(last: int) -> list[int]:
     return [*(epoch for epoch in found if epoch < last), last]
 
 
+def common_epoch(epochs: pd.DataFrame) -> int:
+    """The last epoch that at least four fifths of the trials with any epoch have reached; 0 where there is none."""
+    reached = epochs.groupby("number")["epoch"].max()
+    return int(reached.nlargest(math.ceil(_MOST_TRIALS * len(reached))).iloc[-1]) if len(reached) else 0
+
+
+def at_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, last: int, *, metric: str, goal: str) -> pd.DataFrame:
+    """The trials that trained for `last` epochs or more, pruned ones too, `value` being the best by then."""
+    shown = epochs[epochs["epoch"] <= last].dropna(subset=[metric]).groupby("number")[metric]
+    best = shown.min() if goal == "minimize" else shown.max()
+    reached = epochs.groupby("number")["epoch"].max()
+    kept = trials[trials["number"].isin(reached[reached >= last].index)]
+    return kept.assign(value=kept["number"].map(best).astype("float64")).dropna(subset=["value"])
+
+
 def by_level(trials: pd.DataFrame, field: str, *, goal: str) -> pd.DataFrame:
     """For each value (`level`) of a field: n completed, n_pruned, best, median, q1 and q3 of the completed trials.
 
@@ -109,7 +126,7 @@ def by_level(trials: pd.DataFrame, field: str, *, goal: str) -> pd.DataFrame:
     confused with the model.
     """
     trials = comparable(trials, field)
-    levels = pd.Index(sorted(trials[field].dropna().unique().tolist(), key=_level_order), name="level")
+    levels = pd.Index(levels_of(trials, field), name="level")
     values = completed(trials).groupby(field)["value"]
     table = pd.DataFrame(
         {
@@ -124,6 +141,11 @@ def by_level(trials: pd.DataFrame, field: str, *, goal: str) -> pd.DataFrame:
     counts = pruned(trials).groupby(field).size().reindex(levels).fillna(0).astype("int64")
     table.insert(1, "n_pruned", counts)
     return table.reset_index()
+
+
+def levels_of(trials: pd.DataFrame, field: str) -> list[Any]:
+    """The values of a field in order, the one that does nothing (off, 0, no classes) first."""
+    return sorted(trials[field].dropna().unique().tolist(), key=_level_order)
 
 
 def comparable(trials: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -151,6 +173,8 @@ def by_model(trials: pd.DataFrame, *, goal: str) -> pd.DataFrame:
 
 
 def _level_order(level: Any) -> Any:
+    if level == "none":
+        return ""
     return MODELS.index(level) if level in MODELS else level
 
 

@@ -72,6 +72,9 @@ class Optimizer:
 
     def ask(self, known: Point | None = None) -> tuple[int, dict[str, Value]]:
         """Begin the next trial, at a known point where one is given: its number and parameters."""
+        if self._space.grid:
+            asked = len(self.study.get_trials(deepcopy=False))
+            known = self._space.grid[asked % len(self._space.grid)]
         if known is not None:
             self.study.enqueue_trial({name: encode(self._space.search[name], value) for name, value in known.items()})
         trial = self.study.ask()
@@ -243,7 +246,7 @@ def _suggest(trial: optuna.Trial, parameter: Parameter) -> Choice:
 
 def _sampler(space: Space, asked: int) -> optuna.samplers.BaseSampler:
     seed = int.from_bytes(hashlib.sha256(f"sampler/{space.seed}/{asked}".encode()).digest()[:4], "big")
-    if space.sampler.kind == "random":
+    if space.sampler.kind in ("random", "grid"):  # of a grid, everything is known before it is asked
         return optuna.samplers.RandomSampler(seed=seed)
     with warnings.catch_warnings():
         # Both settings are Optuna 5's defaults, written out because they decide what is tried.

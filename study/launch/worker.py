@@ -17,15 +17,16 @@ from typing import Any
 import torch
 
 from colournet import checkpoints, files
+from colournet.checkpoints import Model
 from colournet.config import TrainConfig
-from colournet.data import DataBundle, TrainingData
+from colournet.data import DataBundle
 from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.evaluation import score_model
 from colournet.metrics import EpochMetrics, json_number
 from colournet.models import count_parameters
 from colournet.objective import Objective
-from colournet.runs import save_samples
+from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
 from study.launch.messages import Task, Tell
 from study.layout import TrialLayout
@@ -48,7 +49,7 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
             files.write_text(layout.config, config.to_toml())
             history = _adopt_checkpoint(layout, attempt, config)
             tell(_started(attempt, config, history))
-            _train(task, config, bundle.for_run(config), attempt=attempt, resume=bool(history), tell=tell)
+            _train(task, config, bundle, attempt=attempt, resume=bool(history), tell=tell)
             tell({"event": "finished", "attempt": attempt, **_finish(task, bundle, layout.model(attempt))})
     except DivergedError as error:
         tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
@@ -96,11 +97,18 @@ def _watchdog(layout: TrialLayout, attempt: int, timeout_seconds: float | None) 
             path.unlink(missing_ok=True)
 
 
-def _train(task: Task, config: TrainConfig, data: TrainingData, *, attempt: int, resume: bool, tell: Tell) -> None:
+def _train(task: Task, config: TrainConfig, bundle: DataBundle, *, attempt: int, resume: bool, tell: Tell) -> None:
     layout = TrialLayout(Path(task.folder))
+
+    def picture(epoch: int, model: Model) -> None:
+        if is_pictured(epoch) and not task.is_tested:
+            layout.pictures.mkdir(exist_ok=True)
+            save_picture(layout.picture(epoch), model, bundle.validation_images)
+
     train(
         config,
-        data,
+        bundle.for_run(config),
+        on_model=picture,
         on_epoch=lambda metrics: tell({"event": "epoch", "attempt": attempt, **metrics.to_mapping()}),
         resume_from=layout.checkpoint(attempt) if resume else None,
         checkpoint_dir=layout.attempt(attempt),

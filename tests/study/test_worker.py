@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from colournet import checkpoints
+from colournet import checkpoints, pictures
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare, read_test_images
 from colournet.evaluation import evaluate
@@ -92,6 +93,24 @@ def test_a_trial_that_is_tested_tells_its_scores(tmp_path: Path, bundle: DataBun
         "test_mse": scores["mse"],
     }
     assert run(make_task(tmp_path / "s"), bundle)[-1] == {"event": "finished", "attempt": 1}
+
+
+def test_a_trial_leaves_pictures_on_its_way(tmp_path: Path, bundle: DataBundle) -> None:
+    """After 1 and 5 epochs it colours the images of its samples; a trial that is tested leaves no such pictures."""
+    run(make_task(tmp_path / "t", epochs=6), bundle)
+    layout = TrialLayout(tmp_path / "t")
+
+    assert layout.pictured() == [1, 5]
+    first, fifth = (pictures.read_strip(layout.picture(epoch)) for epoch in (1, 5))
+    grey, truth, _ = pictures.read_samples(layout.samples)
+    assert first.shape == fifth.shape == truth.shape
+    assert not np.array_equal(first, fifth)
+    assert np.array_equal(truth, bundle.validation_images[: len(truth)])
+    assert np.array_equal(grey, pictures.grey_copy(truth))
+
+    images = read_test_images(CONFIG)
+    run(dataclasses.replace(make_task(tmp_path / "s"), is_tested=True), dataclasses.replace(bundle, test_images=images))
+    assert TrialLayout(tmp_path / "s").pictured() == []
 
 
 def test_a_stopped_trial_goes_on_as_a_new_attempt(tmp_path: Path, bundle: DataBundle) -> None:

@@ -236,16 +236,19 @@ def test_planted_differences_are_found() -> None:
 
 
 def test_no_difference_is_seldom_called_one() -> None:
-    """Where three studies do not differ, at least 90 of 100 draws call none of both differences clear, in pairs or samples."""
+    """Where three studies do not differ, about 95 of 100 draws call neither difference clear, in pairs or samples.
+
+    Of 1000 draws 50 are expected to be wrong; 71 is three standard deviations above.
+    """
     paired_wrong = sample_wrong = 0
-    for draw in range(100):
+    for draw in range(1000):
         generator = np.random.default_rng(draw)
         values = {name: pd.Series(generator.normal(1.5, 0.1, 8), index=[f"k{i}" for i in range(8)]) for name in "abc"}
         paired_wrong += any(one.is_clear for one in sums.paired(values))
         sample_wrong += any(one.is_clear for one in sums.unpaired({name: s.tolist() for name, s in values.items()}))
 
-    assert paired_wrong <= 10
-    assert sample_wrong <= 10
+    assert paired_wrong <= 71
+    assert sample_wrong <= 71
 
 
 def test_few_or_equal_values_claim_nothing() -> None:

@@ -114,7 +114,7 @@ def tell(study: Loaded) -> Words:
     if len(table):
         best = table.iloc[0]
         answer = (
-            f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {len(table) - 1} other combinations with "
+            f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {style.counted(len(table) - 1, 'other combination')} with "
             f"{measure.text(best['mean'])} (n = {best['n']})"
         )
         answer += "." if best["n"] >= _LEAST else "; so few trials leave much to chance."

@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from study.analysis import architecture_figure, epoch_figure, history_figure, style
+from study.analysis import (
+    architecture_figure,
+    contours_figure,
+    distribution_figure,
+    epoch_figure,
+    history_figure,
+    importance_figure,
+    parallel_figure,
+    slices_figure,
+    style,
+)
 from study.analysis.loaded import Loaded
 from study.analysis.plot import Plot
 
 SECTIONS: Mapping[str, tuple[Plot, ...]] = {
     "Epochs": (epoch_figure.PLOT,),
     "Architecture": (architecture_figure.PLOT,),
-    "The search": (history_figure.PLOT,),
+    "The search": (
+        history_figure.PLOT,
+        importance_figure.PLOT,
+        slices_figure.PLOT,
+        contours_figure.PLOT,
+        parallel_figure.PLOT,
+        distribution_figure.PLOT,
+    ),
 }
 """The figures, in the order of the report, under its headings."""
 

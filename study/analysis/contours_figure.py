@@ -41,17 +41,27 @@ def draw(study: Loaded) -> Figure:
     chosen, measure = pairs(study), study.measure
     figure = Figure(figsize=(max(3.4 * len(chosen) + 0.8, 5.4), 3.6), layout="constrained")
     panels = figure.subplots(1, max(len(chosen), 1), squeeze=False).ravel().tolist()
-    cmap, scale = setting_axes.of_values(measure), setting_axes.norm((study.compared.tamed(measure.goal) * measure.factor).tolist())
+    cmap, scale = setting_axes.of_values(measure), _scale(study, chosen)
     for ax, (across, up) in zip(panels, chosen, strict=False):
         chart(values_of(study, across, up), across, up, ax=ax, cmap=cmap, scale=scale)
     if study.compared.n and chosen:
-        setting_axes.bar(figure, panels, f"{measure.name}{' (%)' if measure.factor != 1 else ''} {study.compared.when}", scale, cmap)
+        label = f"{measure.name}{' (%)' if measure.factor != 1 else ''} {study.compared.when}"
+        setting_axes.bar(figure, panels, label, scale, cmap)
     return figure
 
 
-def chart(
-    table: pd.DataFrame, across: Setting, up: Setting, *, ax: Axes, cmap: Colormap, scale: Normalize
-) -> None:
+def _scale(study: Loaded, chosen: list[tuple[Setting, Setting]]) -> Normalize:
+    """From the best to the worst trial; of many, whose own colours are not shown, from the best to the worst mean."""
+    values = study.compared.tamed(study.measure.goal) * study.measure.factor
+    if len(values) <= style.MANY:
+        return setting_axes.norm(values.tolist())
+    tables = [(values_of(study, *pair), *pair) for pair in chosen]
+    maps = [search_summaries.surface(table, table["value"], across, up).ravel() for table, across, up in tables]
+    found = np.concatenate([*maps, np.empty(0)])
+    return setting_axes.norm(found[np.isfinite(found)].tolist())
+
+
+def chart(table: pd.DataFrame, across: Setting, up: Setting, *, ax: Axes, cmap: Colormap, scale: Normalize) -> None:
     """The mean of nearby trials, white where there is none, with the trials in their own colours."""
     ax.grid(visible=False)
     setting_axes.set_axis(ax, across)
@@ -61,7 +71,7 @@ def chart(
         style.say_empty(ax, f"too few trials (n = {len(table)})")
         return
     found = search_summaries.surface(table, table["value"], across, up)
-    ax.pcolormesh(_edges(across), _edges(up), found, cmap=cmap, norm=scale, alpha=0.85, rasterized=True, linewidth=0)
+    ax.pcolormesh(_edges(across), _edges(up), found, cmap=cmap, norm=scale, rasterized=True, linewidth=0)
     if across.has_range and up.has_range and np.isfinite(found).any():
         shown = np.ma.masked_invalid(found)
         middle = [setting_axes.places(one, search_summaries.grid(one)) for one in (across, up)]
@@ -83,7 +93,9 @@ def _trials(table: pd.DataFrame, across: Setting, up: Setting, *, ax: Axes, look
 def _edges(setting: Setting) -> FloatArray:
     """The edges of the cells of a map, in the axis' own numbers."""
     count = len(search_summaries.grid(setting))
-    return setting_axes.places(setting, np.linspace(0, 1, count + 1)) if setting.has_range else np.arange(count + 1) - 0.5
+    if setting.has_range:
+        return setting_axes.places(setting, np.linspace(0, 1, count + 1))
+    return np.arange(count + 1, dtype=np.float64) - 0.5
 
 
 def tell(study: Loaded) -> Words:
@@ -91,10 +103,20 @@ def tell(study: Loaded) -> Words:
     measure, compared = study.measure, study.compared
     answer = _answer(study)
     reading = (
-        f"The mean {measure.name} of nearby trials over pairs of the hyperparameters that explain most, with the trials as points; "
-        f"white where no trial is near, nothing is extrapolated. {compared.rule} Far outliers are drawn in."
+        f"The mean {measure.name} of nearby trials over pairs of the hyperparameters that explain most, with the trials as "
+        f"points; white where no trial is near, nothing is extrapolated. {compared.rule} Far outliers are drawn "
+        f"in.{_floor(study)}"
     )
     return Words(answer, reading, f"Maps of the {measure.name} over pairs of hyperparameters. {answer}")
+
+
+def _floor(study: Loaded) -> str:
+    """Where the grey table stands beside the colours, which have no room for its line."""
+    floor, measure = study.measure.floor, study.measure
+    if floor is None or not study.compared.n:
+        return ""
+    better = sum(measure.is_better(value, floor) for value in study.compared.values)
+    return f" {better} of these trials beat the grey table ({measure.text(floor)}), which needs no network."
 
 
 def _answer(study: Loaded) -> str:
@@ -108,10 +130,11 @@ def _answer(study: Loaded) -> str:
     row, column = np.unravel_index(int(flat.argmin()), flat.shape)
     best = measure.text(float(found[row, column]) / measure.factor)
     share, low, high = (100 * part for part in study.importance.together)
+    near = f"{_text(across, int(column))} and {_text(up, int(row))}"
     return (
-        f"Of {across.label} and {up.label} together, trials near {_text(across, int(column))} and {_text(up, int(row))} have the best "
-        f"mean {measure.name} {study.compared.when}, {best} (n = {len(table)} over the map); what no hyperparameter explains alone "
-        f"is {share:.0f} % of the variance ({low:.0f} to {high:.0f} %)."
+        f"Of {across.label} and {up.label} together, trials near {near} have the best mean {measure.name} {study.compared.when}, "
+        f"{best} (n = {len(table)} over the map); what no hyperparameter explains alone is {share:.0f} % of the variance "
+        f"({low:.0f} to {high:.0f} %)."
     )
 
 

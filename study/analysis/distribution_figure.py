@@ -37,7 +37,9 @@ def draw(study: Loaded) -> Figure:
     ax.set_ylabel(measure.label)
     cut = span.cut(done["value"] * measure.factor)
     outside = f"; {style.counted(cut, 'trial')} off the scale" if cut else ""
-    ax.set_title(f"Value of the trials from the best to the worst, n = {len(done):,} completed of {ended:,} ended{outside}")
+    ax.set_title(
+        f"Value of the trials from the best to the worst, n = {len(done):,} completed of {ended:,} ended{outside}"
+    )
     if done.empty:
         style.say_empty(ax, "no trial has completed")
     style.put_legend(figure, [*handles, *style.floor_handle(measure, span)])
@@ -81,9 +83,9 @@ def tell(study: Loaded) -> Words:
     drawn = "drawn at random" if kind == "random" else f"chosen by the sampler {kind!r}, not drawn at random"
     mixed = " They trained for different numbers of epochs." if done["epochs_trained"].nunique() > 1 else ""
     reading = (
-        f"The {measure.name} of the n = {len(done)} completed trials at their best epoch, from the best to the worst, against the "
-        f"share that is at least so good; {ended - len(done)} pruned or failed ones are counted as worse in the dotted line alone. "
-        f"The trials were {drawn}.{mixed}"
+        f"The {measure.name} of the n = {len(done)} completed trials at their best epoch, from the best to the worst, against "
+        f"the share that is at least so good; {ended - len(done)} pruned or failed ones count, as worse, in the dotted line "
+        f"alone. The trials were {drawn}.{mixed}"
     )
     return Words(answer, reading, f"Distribution of the {measure.name} of completed trials. {answer}")
 

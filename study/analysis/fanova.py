@@ -59,9 +59,7 @@ class Background:
             having = [row for row in base if setting.name in row]
             rows, levels = having[:_BESIDE], setting.levels
             effects.append(Effect(len(points), len(levels), len(rows), len(having) / len(base)))
-            points += [
-                space.sample(generator, known={**row, setting.name: level}) for level in levels for row in rows
-            ]
+            points += [space.sample(generator, known={**row, setting.name: level}) for level in levels for row in rows]
         table = codes(dict(enumerate(points)), settings)
         return cls(features(table, settings)[0], len(base), effects)
 

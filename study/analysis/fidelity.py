@@ -60,7 +60,9 @@ class Compared:
         reach = _FENCE * (third - first)
         if reach == 0:
             return self.values
-        return self.values.clip(upper=third + reach) if goal == "minimize" else self.values.clip(lower=first - reach)
+        if goal == "minimize":
+            return self.values.clip(upper=float(third + reach))
+        return self.values.clip(lower=float(first - reach))
 
 
 def compare(trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure, *, epochs_searched: bool) -> Compared:

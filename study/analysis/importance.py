@@ -72,9 +72,11 @@ def importance(
     nothing = (np.nan, np.nan, np.nan)
     if len(values) < LEAST or values.nunique() < 2 or not settings:
         return Importance(compared, 0, pd.DataFrame(columns=list(_COLUMNS)), nothing)
-    sample = _Sample(table.loc[values.index].reset_index(drop=True), values.to_numpy(), settings, generator)
+    looked_at: FloatArray = np.asarray(values, dtype=np.float64)
+    sample = _Sample(table.loc[values.index].reset_index(drop=True), looked_at, settings, generator)
     forests = _fanova(sample, space, resamples, shuffles)
-    rows = [*_rows("fanova", settings, *forests), *_rows("ped_anova", settings, *_ped_anova(sample, _CHEAP * resamples, _CHEAP * shuffles))]
+    densities = _ped_anova(sample, _CHEAP * resamples, _CHEAP * shuffles)
+    rows = [*_rows("fanova", settings, *forests), *_rows("ped_anova", settings, *densities)]
     rest = 1 - forests[0].sum(axis=1)
     interval = np.clip([rest.mean(), *np.quantile(rest, [0.025, 0.975])], 0, 1)
     told = pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -104,19 +106,22 @@ class _Sample:
 
 
 def _fanova(sample: _Sample, space: Space, resamples: int, shuffles: int) -> tuple[FloatArray, FloatArray]:
-    """Shares of each resample and setting, and of each shuffle and setting."""
+    """Shares of each resample and setting, and of each shuffle and setting.
+
+    Shuffled trials are not drawn anew: the spread that this adds stands in the interval already.
+    """
     background = fanova.Background.draw(space, sample.settings, generator=random.Random(_SEED))
 
-    def forest(table: pd.DataFrame, seed: int) -> fanova.Variances:
-        drawn = sample.again()
+    def forest(table: pd.DataFrame, drawn: np.ndarray, seed: int) -> fanova.Variances:
         found, _ = features(table.iloc[drawn], sample.settings)
         return fanova.variances(found, sample.values[drawn], background, trees=_TREES, seed=seed)
 
-    real = [forest(sample.table, seed) for seed in range(resamples)]
+    real = [forest(sample.table, sample.again(), seed) for seed in range(resamples)]
+    every = np.arange(len(sample.values))
     total = float(np.mean([one.total for one in real])) or 1.0
     chance = np.array(
         [
-            [forest(sample.shuffled(setting.name), seed).alone[place] for seed in range(shuffles)]
+            [forest(sample.shuffled(setting.name), every, seed).alone[place] for seed in range(shuffles)]
             for place, setting in enumerate(sample.settings)
         ]
     )

@@ -61,8 +61,9 @@ def _size(setting: Setting) -> int:
 def _bandwidth(steps: np.ndarray) -> float:
     """Scott's rule, with the smaller of two measures of spread."""
     first, third = np.percentile(steps, [25, 75])
-    spread = min(float(third - first) / 1.34, float(steps.std(ddof=1)) if len(steps) > 1 else 0.0)
-    return max(1.059 * spread * len(steps) ** -0.2, _LEAST_BANDWIDTH)
+    deviation = float(steps.std(ddof=1)) if len(steps) > 1 else 0.0
+    spread = min(float(third - first) / 1.34, deviation)
+    return max(1.059 * spread / math.pow(len(steps), 0.2), _LEAST_BANDWIDTH)
 
 
 def _smooth(counts: FloatArray, bandwidth: float) -> FloatArray:

@@ -22,13 +22,12 @@ _LEAST_IN_BIN = 5
 
 
 def by_bin(codes: pd.Series[float], values: pd.Series[float], setting: Setting, *, bins: int = 20) -> pd.DataFrame:
-    """Median, q1 and q3 of the values in bins of about equal size along a range, or at each choice.
+    """Median, q1 and q3 of the values in bins of about equal size along a range, or at each of a few values.
 
     `place` is the median code of the bin; bins of fewer than five values are left out.
     """
     known = pd.DataFrame({"code": codes, "value": values}).dropna()
-    is_few = not setting.has_range or known["code"].nunique() <= bins
-    groups = known["code"] if is_few else pd.qcut(known["code"], bins, labels=False, duplicates="drop")
+    groups = known["code"] if setting.is_coarse else pd.qcut(known["code"], bins, labels=False, duplicates="drop")
     grouped = known.groupby(groups.rename("group"))
     value = grouped["value"]
     table = pd.DataFrame(
@@ -51,7 +50,8 @@ def surface(codes: pd.DataFrame, values: pd.Series[float], across: Setting, up: 
     horizontal, vertical = _weights(codes[across.name], across), _weights(codes[up.name], up)
     weight = vertical @ horizontal.T
     total = (vertical * values.to_numpy()) @ horizontal.T
-    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight >= _REACH)
+    found: FloatArray = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight >= _REACH)
+    return found
 
 
 def grid(setting: Setting) -> FloatArray:
@@ -63,15 +63,16 @@ def _weights(codes: pd.Series[float], setting: Setting) -> FloatArray:
     """How much each trial (a column) counts at each place (a row), at most 1."""
     found, places = codes.to_numpy(), grid(setting)[:, None]
     if not setting.has_range:
-        return (found[None, :] == places).astype(np.float64)
-    weights: FloatArray = np.exp(-0.5 * ((setting.share(found)[None, :] - places) / _BANDWIDTH) ** 2)
+        return np.asarray(found[None, :] == places, dtype=np.float64)
+    distances = (setting.share(found)[None, :] - places) / _BANDWIDTH
+    weights: FloatArray = np.exp(-0.5 * distances**2)
     return weights
 
 
 def best_rows(trials: pd.DataFrame, *, goal: str) -> pd.DataFrame:
-    """The best tenth of the completed trials, but at least three."""
+    """The best tenth of the completed trials, but from three to ten."""
     ranked = summaries.ranked(trials, goal=goal)
-    return ranked.head(max(3, math.ceil(len(ranked) / 10)))
+    return ranked.head(min(10, max(3, math.ceil(len(ranked) / 10))))
 
 
 def spans(codes: pd.DataFrame, chosen: Sequence[int], settings: Sequence[Setting]) -> pd.DataFrame:

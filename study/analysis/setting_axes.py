@@ -44,7 +44,7 @@ def bar(figure: Figure, panels: Any, label: str, scale: Normalize, cmap: Colorma
     """A colour bar to the right of the panels."""
     made = figure.colorbar(ScalarMappable(scale, cmap), ax=panels, fraction=0.035, pad=0.015, aspect=28)
     made.set_label(label)
-    made.outline.set_visible(False)  # type: ignore[operator]
+    made.outline.set_visible(False)
     if whole:
         made.locator = style.whole_numbers()
         made.update_ticks()
@@ -58,7 +58,8 @@ def set_axis(ax: Axes, setting: Setting, *, which: str = "x") -> None:
     if not setting.has_range:
         words = [short(word) for word in setting.labels]
         is_long = which == "x" and sum(len(word) + 2 for word in words) > 30
-        axis.set_ticks(range(len(words)), words, **({"rotation": 25, "ha": "right"} if is_long else {}))
+        turned: dict[str, Any] = {"rotation": 25, "ha": "right"} if is_long else {}
+        axis.set_ticks(range(len(words)), words, **turned)
         set_ends(-0.5, high + 0.5)
     elif setting.parameter.log:
         pad = (high / low) ** 0.04
@@ -66,9 +67,11 @@ def set_axis(ax: Axes, setting: Setting, *, which: str = "x") -> None:
         set_ends(low / pad, high * pad)
         style.set_log_ticks(axis, low, high)
     else:
-        pad = 0.04 * (high - low)
+        pad = 0.4 * (setting.parameter.step or 1) if setting.is_coarse else 0.04 * (high - low)
         set_ends(low - pad, high + pad)
-        if setting.parameter.kind == "int":
+        if setting.is_coarse:
+            axis.set_ticks(setting.parameter.values)
+        elif setting.parameter.kind == "int":
             axis.set_major_locator(style.whole_numbers())
     axis.set_label_text(setting.label + (" (log)" if setting.parameter.log else ""))
 
@@ -79,10 +82,13 @@ def short(word: str) -> str:
 
 
 def spread(codes: FloatArray, numbers: FloatArray, setting: Setting, *, width: float = 0.3) -> FloatArray:
-    """Codes as places on an axis: those of choices side by side, the same way at every call, so that no trial hides another."""
-    if setting.has_range:
+    """Codes as places on an axis: trials that share one of a few values side by side, the same way at every call.
+
+    `width` is how far to either side, in steps from one value to the next.
+    """
+    if not setting.is_coarse or setting.parameter.log:
         return codes
-    found: FloatArray = codes + width * (2 * (numbers * _GOLDEN % 1) - 1)
+    found: FloatArray = codes + width * (setting.parameter.step or 1) * (2 * (numbers * _GOLDEN % 1) - 1)
     return found
 
 

@@ -51,6 +51,11 @@ class Setting:
         return self.has_range or all(isinstance(choice, int | float) for choice in self.parameter.choices)
 
     @property
+    def is_coarse(self) -> bool:
+        """Whether it has so few values that many trials share one."""
+        return not self.has_range or 0 < len(self.parameter.values) <= _MOST_LEVELS
+
+    @property
     def choices(self) -> list[Value]:
         """The choices in the order of their codes; none for a range."""
         found = list(self.parameter.choices)
@@ -98,9 +103,8 @@ class Setting:
     @property
     def levels(self) -> list[Value]:
         """All values, each as likely as the next where drawn at random; of many, ten that stand for equal parts of them."""
-        known = self.parameter.values
-        if not self.has_range or (known and len(known) <= _MOST_LEVELS and not self.parameter.log):
-            return known
+        if not self.has_range or (self.is_coarse and not self.parameter.log):
+            return self.parameter.values
         return [self.at((place + 0.5) / _MOST_LEVELS) for place in range(_MOST_LEVELS)]
 
 

@@ -22,6 +22,8 @@ from study.analysis.style import GREY, INK
 
 _MOST_PANELS = 9
 _COLUMNS = 3
+_MOST_POINTS = 300
+"""Of the completed, and of the pruned; of more a part is drawn, evenly over the order of asking."""
 
 
 def draw(study: Loaded) -> Figure:
@@ -51,7 +53,7 @@ def draw(study: Loaded) -> Figure:
 def scored_trials(study: Loaded) -> pd.DataFrame:
     """Completed and pruned trials with their number, state, value and codes."""
     found = pd.concat([summaries.completed(study.trials), summaries.pruned(study.trials)]).sort_values("number")
-    return found[["number", "state", "value"]].join(study.codes, on="number")
+    return found[["number", "state", "value", "epochs_trained"]].join(study.codes, on="number")
 
 
 def value_range(scored: pd.DataFrame, measure: Measure) -> Range:
@@ -71,7 +73,7 @@ def panel(
     style.set_value_axis(ax, span)
     setting_axes.set_axis(ax, setting)
     for hollow, group in ((True, shown[~is_done]), (False, shown[is_done])):
-        _points(group, setting, measure, span, ax=ax, look=look, hollow=hollow, many=many)
+        _points(_part(group), setting, measure, span, ax=ax, look=look, hollow=hollow, many=many)
     if many:
         done = shown[is_done]
         table = search_summaries.by_bin(done[setting.name], done["value"] * measure.factor, setting)
@@ -98,19 +100,27 @@ def _points(
     for marker, chosen in shapes:
         colour = look["cmap"](look["norm"](number[chosen]))
         y = value[chosen].clip(span.low, span.high)
-        face = {"facecolors": "none", "edgecolors": colour} if hollow else {"c": colour, "linewidths": 0}
-        size, alpha = (4, 0.3) if many else (22, 0.9)
-        width = {"linewidths": 0.4 if many else 1.1} if hollow else {}
+        face: dict[str, Any] = (
+            {"facecolors": "none", "edgecolors": colour} if hollow else {"c": colour, "linewidths": 0}
+        )
+        size, alpha = (5, 0.4) if many else (22, 0.9)
+        width: dict[str, Any] = {"linewidths": 0.4 if many else 1.1} if hollow else {}
         ax.scatter(x[chosen], y, size, marker=marker, alpha=alpha, rasterized=many, zorder=3, **face, **width)
 
 
+def _part(group: pd.DataFrame) -> pd.DataFrame:
+    """Every so-manieth row, so that at most so many are left."""
+    return group.iloc[:: math.ceil(len(group) / _MOST_POINTS) or 1]
+
+
 def _quartiles(table: pd.DataFrame, setting: Setting, *, ax: Axes) -> None:
-    if setting.has_range:
+    if not setting.is_coarse:
         ax.fill_between(table["place"], table["q1"], table["q3"], color=INK, alpha=0.22, linewidth=0, zorder=4)
         ax.plot(table["place"], table["median"], color=INK, linewidth=2, zorder=5)
         return
+    half = 0.36 * (setting.parameter.step or 1)
     for row in table.to_dict("records"):
-        ends = [row["place"] - 0.36, row["place"] + 0.36]
+        ends = [row["place"] - half, row["place"] + half]
         ax.fill_between(ends, row["q1"], row["q3"], color=INK, alpha=0.22, linewidth=0, zorder=4)
         ax.plot(ends, [row["median"]] * 2, color=INK, linewidth=2, zorder=5)
 
@@ -139,9 +149,20 @@ def tell(study: Loaded) -> Words:
     reading = (
         f"The {measure.name} at each trial's best epoch (n = {done} completed, {len(scored) - done} pruned) against each "
         "hyperparameter, the most important first, coloured by the order of asking. A trial without the hyperparameter is not in "
-        f"its panel; pruned trials saw fewer epochs and are in no median.{outside}{missing}"
+        f"its panel; pruned trials saw fewer epochs and are in no median.{_lengths(scored)}{outside}{missing}"
     )
     return Words(answer, reading, f"{measure.name} against each of {len(study.settings)} hyperparameters. {answer}")
+
+
+def _lengths(scored: pd.DataFrame) -> str:
+    """What else a reader must know of the points."""
+    done = scored[scored["state"] == "completed"]
+    mixed = (
+        " The completed trials trained for different numbers of epochs." if done["epochs_trained"].nunique() > 1 else ""
+    )
+    many = len(scored) and scored.groupby("state").size().max() > _MOST_POINTS
+    part = f" At most {_MOST_POINTS} of either are drawn, evenly over the order of asking; medians are of all."
+    return mixed + (part if many else "")
 
 
 def common(study: Loaded) -> str:
@@ -156,7 +177,7 @@ def common(study: Loaded) -> str:
     settings = {setting.name: setting for setting in study.settings}
     table = search_summaries.spans(study.codes.loc[done["number"]], best["number"].tolist(), study.settings)
     clear = table[table["p"] < 0.05].to_dict("records")
-    told = [f"{_span(row, settings[row['name']])} ({100 * row['part']:.0f} % of all are)" for row in clear]
+    told = [f"{_span(row, settings[row['name']])} ({100 * row['part']:.0f} % of all have)" for row in clear]
     which = f"The best {len(best)} of n = {len(done)} completed trials"
     if not told:
         return f"{which} have no value in common that chance would not give them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +20,10 @@ from study.analysis.settings import FloatArray, Setting
 from study.analysis.style import INK
 
 _MOST_SETTINGS = 3
+_MOST_POINTS = 800
+"""Of more trials a part is drawn, evenly over the order of asking."""
+_LEAST_NEAR = 2.0
+"""Trials that a place must have nearby to be called the best."""
 
 
 def pairs(study: Loaded) -> list[tuple[Setting, Setting]]:
@@ -45,7 +50,7 @@ def draw(study: Loaded) -> Figure:
     for ax, (across, up) in zip(panels, chosen, strict=False):
         chart(values_of(study, across, up), across, up, ax=ax, cmap=cmap, scale=scale)
     if study.compared.n and chosen:
-        label = f"{measure.name}{' (%)' if measure.factor != 1 else ''} {study.compared.when}"
+        label = f"{measure.label}\n{study.compared.when}"
         setting_axes.bar(figure, panels, label, scale, cmap)
     return figure
 
@@ -85,7 +90,8 @@ def _trials(table: pd.DataFrame, across: Setting, up: Setting, *, ax: Axes, look
     x = setting_axes.spread(table[across.name].to_numpy(), numbers, across, width=0.3)
     y = setting_axes.spread(table[up.name].to_numpy(), numbers * 7 + 3, up, width=0.3)
     if len(table) > style.MANY:
-        ax.scatter(x, y, 2, color=INK, alpha=0.25, linewidths=0, rasterized=True)
+        some = slice(None, None, math.ceil(len(table) / _MOST_POINTS))
+        ax.scatter(x[some], y[some], 3, color=INK, alpha=0.4, linewidths=0, rasterized=True)
         return
     ax.scatter(x, y, 26, c=table["value"], edgecolors="white", linewidths=0.9, zorder=4, **look)
 
@@ -125,7 +131,10 @@ def _answer(study: Loaded) -> str:
     if len(table) < LEAST or not study.importance.used:
         return f"Too few trials to tell which two go together: n = {len(table)}, at least {LEAST} are needed."
     across, up = chosen[0]
-    found = search_summaries.surface(table, table["value"], across, up)
+    found = search_summaries.surface(table, table["value"], across, up, least=_LEAST_NEAR)
+    if np.isnan(found).all():
+        which = f"{across.label} and {up.label} (n = {len(table)})"
+        return f"The trials lie too far apart to tell which values of {which} go together."
     flat = np.where(np.isnan(found), np.inf, found if measure.is_minimized else -found)
     row, column = np.unravel_index(int(flat.argmin()), flat.shape)
     best = measure.text(float(found[row, column]) / measure.factor)
@@ -133,7 +142,7 @@ def _answer(study: Loaded) -> str:
     near = f"{_text(across, int(column))} and {_text(up, int(row))}"
     return (
         f"Of {across.label} and {up.label} together, trials near {near} have the best mean {measure.name} {study.compared.when}, "
-        f"{best} (n = {len(table)} over the map); what no hyperparameter explains alone is {share:.0f} % of the variance "
+        f"{best} (n = {len(table)} over the map); interactions (and noise taken for them) make up {share:.0f} % of the variance "
         f"({low:.0f} to {high:.0f} %)."
     )
 

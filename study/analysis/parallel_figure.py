@@ -50,7 +50,9 @@ def draw(study: Loaded) -> Figure:
     axes(settings, measure, span, ax=ax, unused=bool((heights == _UNUSED).any()))
     if done.empty:
         style.say_empty(ax, "no trial has completed")
-    style.put_legend(figure, [*_handles(len(done), len(stopped)), *style.floor_handle(measure, span)])
+    style.put_legend(
+        figure, [*_handles(len(done), len(stopped)), *(style.floor_handle(measure, span) if span.floor_shown else [])]
+    )
     return figure
 
 
@@ -204,10 +206,16 @@ def tell(study: Loaded) -> Words:
     reading = (
         f"A line is a completed trial (n = {len(done)}): it crosses each axis at the trial's setting and ends at its "
         f"{measure.name}, good values high; the best are thick, dark and on top.{few} Pruned trials have no value "
-        f"here.{mixed}{left}"
+        f"here.{mixed}{left}{_floor_off(measure, value_range(done, measure))}"
     )
     answer = _answer(study, done)
     return Words(answer, reading, f"Settings and {measure.name} of completed trials as lines. {answer}")
+
+
+def _floor_off(measure: Measure, span: Range) -> str:
+    if measure.floor is None or span.floor_shown:
+        return ""
+    return f" The grey table's score, {measure.text(measure.floor)}, lies off the last axis."
 
 
 def _answer(study: Loaded, done: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ LEAST = 8
 _BANDWIDTH = 0.06
 _GRID = 60
 _REACH = 0.3
-"""Where trials weigh less than so much of one, nothing is said."""
+"""A map ends where the trials nearby weigh less than so much of one that lies right there."""
 _LEAST_IN_BIN = 5
 
 
@@ -42,15 +42,17 @@ def by_bin(codes: pd.Series[float], values: pd.Series[float], setting: Setting, 
     return table[table["n"] >= _LEAST_IN_BIN].reset_index(drop=True)
 
 
-def surface(codes: pd.DataFrame, values: pd.Series[float], across: Setting, up: Setting) -> FloatArray:
-    """The values' mean near each place of a grid over two settings, rows going up; NaN where no trial is near.
+def surface(
+    codes: pd.DataFrame, values: pd.Series[float], across: Setting, up: Setting, *, least: float = _REACH
+) -> FloatArray:
+    """The values' mean near each place of a grid over two settings, rows going up; NaN where trials weigh less than `least`.
 
     Along a range trials count by a normal density of the distance, along choices only those of that very choice.
     """
     horizontal, vertical = _weights(codes[across.name], across), _weights(codes[up.name], up)
     weight = vertical @ horizontal.T
     total = (vertical * values.to_numpy()) @ horizontal.T
-    found: FloatArray = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight >= _REACH)
+    found: FloatArray = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight >= least)
     return found
 
 

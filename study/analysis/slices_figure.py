@@ -42,8 +42,7 @@ def draw(study: Loaded) -> Figure:
             continue
         panel(scored, settings[place], measure, span, ax=ax, look={"cmap": cmap, "norm": scale})
         style.draw_floor(ax, measure, span)
-        if place % columns == 0:
-            ax.set_ylabel(f"{measure.name}{' (%)' if measure.factor != 1 else ''}")
+    figure.supylabel(measure.label, fontsize=9)
     if len(scored):
         setting_axes.bar(figure, grid[: len(settings)], "trial's number (order of asking)", scale, cmap, whole=True)
     style.put_legend(figure, [*_handles(scored), *style.floor_handle(measure, span)])

@@ -94,13 +94,13 @@ def tell(study: Loaded) -> Words:
     answer = _answer(found, study)
     drawn = f" {found.used} of them, drawn at random, were used." if found.compared.n > MOST_TRIALS else ""
     reading = (
-        f"{found.compared.rule}{drawn} Left: the share of the objective's variance over the search space that each of them explains "
-        "alone, by a random forest; 'none alone' is interactions, and noise that the forest took for them. Right: by how much its "
+        f"{found.compared.rule}{drawn} Left: the share of the objective's variance over the search space that each of them "
+        "explains alone, by a random forest; 'none alone' is interactions, and noise taken for them. Right: by how much its "
         "values among the best trials (a tenth, or at least ten or a quarter) differ from those among all. Whiskers are 95 % "
-        "intervals (trials drawn anew); marks are what a hyperparameter reaches once in twenty times when its values are dealt "
-        "out at random among the trials, at the edge where that is more than all. It matters only where its interval lies above "
-        "the mark. One that exists under a condition counts where it exists. The sampler did not draw all values equally often, "
-        "and far outliers count as less far."
+        "intervals (trials drawn anew); marks are what a hyperparameter reaches once in twenty times when its values are "
+        "dealt out at random among the trials, at the edge where that is more than all. It matters only where its interval "
+        "lies above the mark. One that exists under a condition counts where it exists. The sampler did not draw all values "
+        "equally often, and far outliers count as less far."
     )
     return Words(answer, reading, f"Bars of importance by two methods. {answer}")
 

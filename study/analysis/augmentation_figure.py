@@ -123,7 +123,8 @@ def tell(study: Loaded) -> Words:
         )
     reading += (
         "Coloured where p < 0.05, corrected (Holm) for all of them; grey where no effect is shown. Right: the completed "
-        "trials themselves, with their medians; of more than 200, bars of the middle half and of the middle nine tenths."
+        "trials themselves, with their medians; of more than 200, bars of the middle half and of the middle nine tenths. Extra "
+        "classes bring more steps an epoch as well as other images."
     )
     return Words(answer, reading, f"Effects of augmentation on {measure.name}. {answer}")
 

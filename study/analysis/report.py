@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from colournet import files
-from study.analysis import confirmation_report, figures, gallery, tables, trial_table
+from study.analysis import augmentation_figure, confirmation_report, figures, gallery, tables, trial_table
 from study.analysis import html_parts as html
 from study.analysis import page as frame
 from study.analysis.findings import findings
@@ -66,6 +66,8 @@ def page(study: Loaded) -> str:
 def _answer(study: Loaded) -> str:
     """Three sentences that matter most, what the confirmation found being the second, then the others."""
     found = findings(study.trials, study.epochs, study.measure)
+    if augmentation_figure.PLOT.applies(study):
+        found.insert(2, augmentation_figure.PLOT.tell(study).answer)
     found[1:1] = confirmation_report.verdicts(study.folder)
     short, rest = found[:_SENTENCES], found[_SENTENCES:]
     return html.section(

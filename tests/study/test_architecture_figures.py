@@ -16,6 +16,7 @@ from study.analysis.configurations_figure import combinations
 from study.analysis.loaded import Loaded
 from study.analysis.photographs_figure import BY_ARCHITECTURE, BY_EPOCH
 from study.analysis.plot import Plot
+from study.analysis.report import write_report
 from study.store import StudyFolder
 from tests.study.test_analysis_frames import complete, fill, make_folder, train
 
@@ -124,6 +125,8 @@ def test_augmentations_are_told_one_by_one(tmp_path: Path) -> None:
     assert "n = 12 pairs" in answer
     assert "; no clear difference: with deer+dog (" in answer
     assert drawn(AUGMENTATION, study, tmp_path) > 10_000
+    page = write_report(folder)[-1].read_text(encoding="utf-8")
+    assert f'<p class="answer">{answer}</p>' in page
 
 
 def test_a_few_trials_tell_nothing_of_augmentation(tmp_path: Path) -> None:

@@ -79,19 +79,7 @@ def train(
         model = Model(run.network, config, data.palette)
 
         while len(run.history) < config.epochs:
-            started = time.perf_counter()
-            train_loss = _train_one_epoch(run, training)
-            trained = time.perf_counter()
-            scores = score(run.network, validation, palette, regression=config.is_regression)
-            metrics = EpochMetrics(
-                epoch=len(run.history) + 1,
-                train_loss=train_loss,
-                val_loss=scores.loss,
-                val_accuracy=scores.accuracy,
-                val_mse=scores.mse,
-                seconds=time.perf_counter() - started,
-                images_per_second=len(training) / (trained - started),
-            )
+            metrics = _one_epoch(run, training, validation, palette)
             run.history.append(metrics)
             if checkpoint_dir is not None:
                 _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
@@ -180,6 +168,25 @@ class _Run:
             optimizer={f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()},
             generator=self.generator.get_state(),
         )
+
+
+def _one_epoch(
+    run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]
+) -> EpochMetrics:
+    """Train for an epoch, then validate; the time of the latter counts for the epoch and not for the images a second."""
+    started = time.perf_counter()
+    train_loss = _train_one_epoch(run, training)
+    trained = time.perf_counter()
+    scores = score(run.network, validation, palette, regression=run.config.is_regression)
+    return EpochMetrics(
+        epoch=len(run.history) + 1,
+        train_loss=train_loss,
+        val_loss=scores.loss,
+        val_accuracy=scores.accuracy,
+        val_mse=scores.mse,
+        seconds=time.perf_counter() - started,
+        images_per_second=len(training) / (trained - started),
+    )
 
 
 def _train_one_epoch(run: _Run, training: ImageSet) -> float:

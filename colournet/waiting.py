@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -17,16 +17,17 @@ _pauses = 0
 
 
 @contextmanager
-def waiting(doing: str, *, file: TextIO | None = None) -> Iterator[None]:
+def waiting(doing: str, *, file: TextIO | None = None) -> Iterator[Callable[[str], None]]:
     """Say what is being done on stderr, or on `file`, while the block runs, if it runs for long.
 
     On a terminal that is after two seconds, a line that counts them and goes away; elsewhere after ten, then every minute.
+    Answers the function that is told where the work has got to something else.
     """
-    out, done = file or sys.stderr, threading.Event()
-    teller = threading.Thread(target=_tell, args=(doing, out, done), daemon=True)
+    out, done, steps = file or sys.stderr, threading.Event(), [doing]
+    teller = threading.Thread(target=_tell, args=(steps, out, done), daemon=True)
     teller.start()
     try:
-        yield
+        yield steps.append
     finally:
         done.set()
         teller.join()
@@ -43,7 +44,7 @@ def paused() -> Iterator[None]:
         _pauses -= 1
 
 
-def _tell(doing: str, out: TextIO, done: threading.Event) -> None:
+def _tell(steps: Sequence[str], out: TextIO, done: threading.Event) -> None:
     began = time.monotonic()
     with contextlib.suppress(OSError, ValueError):  # whoever read it is gone
         on_terminal = out.isatty()
@@ -52,7 +53,8 @@ def _tell(doing: str, out: TextIO, done: threading.Event) -> None:
         while True:
             seconds = time.monotonic() - began
             if not _pauses:
-                out.write(f"\r{doing}, {seconds:.0f} s" if on_terminal else f"{doing}, {seconds:.0f} s\n")
+                line = f"{steps[-1]}, {seconds:.0f} s"
+                out.write(f"\r{line}\x1b[K" if on_terminal else f"{line}\n")
                 out.flush()
             if done.wait(_TICK_SECONDS if on_terminal else _LINE_SECONDS):
                 break

@@ -168,12 +168,11 @@ def show(name: str, trial: int | None, is_watching: bool, as_json: bool, results
 @_RESULTS
 def analyze(name: str, results: Path) -> None:
     """Draw the figures of a study, finished or running, and write its report."""
-    from study.analysis.progress import activity
     from study.analysis.report import write_report
     from study.store import StudyFolder
 
     folder = StudyFolder.open(results, name)
-    with activity() as tell:
+    with waiting(f"reading {name}") as tell:
         written = write_report(folder, tell)
     for path in written:
         click.echo(path)

@@ -121,18 +121,12 @@ def _trial(row: pd.Series[Any], measure: Measure) -> str:
 
 
 def _handles(scored: pd.DataFrame) -> list[Line2D]:
-    present = set(scored["model"])
-    marks = [
-        Line2D([], [], color=mark.colour, marker=mark.marker, markersize=5, linestyle="none", label=model)
-        for model, mark in MODELS.items()
-        if model in present
-    ]
     hollow = Line2D(
         [], [], color=INK, marker="o", markerfacecolor="white", markersize=5, linestyle="none", label="pruned"
     )
     pruned = [hollow] if (scored["state"] == "pruned").any() else []
-    front = [Line2D([], [], color=INK, linewidth=1.6, label="Pareto front")] if present else []
-    return [*marks, *pruned, *front]
+    front = [Line2D([], [], color=INK, linewidth=1.6, label="Pareto front")] if len(scored) else []
+    return [*style.model_handles(scored["model"]), *pruned, *front]
 
 
 def applies(study: Loaded) -> bool:

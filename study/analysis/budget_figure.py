@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from study.analysis import budgets, intervals, ranges, style, summaries
 from study.analysis.budgets import Budget
-from study.analysis.intervals import LEVEL, Difference
+from study.analysis.intervals import LEAST, LEVEL, Difference
 from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
@@ -99,7 +99,7 @@ def finals(found: list[Group], span: Range, *, ax: Axes, measure: Measure, by_bu
         x = place + _JITTER * generator.uniform(-1, 1, len(values)) - 0.12
         style.points(x.tolist(), values.tolist(), group.mark, span, ax=ax, many=many)
         seen = intervals.estimate(values.tolist())
-        half = seen.half_width if seen.n >= budgets.LEAST else 0.0
+        half = seen.half_width if seen.n >= LEAST else 0.0
         look: dict[str, Any] = {
             "color": style.INK,
             "marker": "D",
@@ -131,7 +131,7 @@ def _final_values(group: Group) -> list[float]:
     """What the right panel shows of a group: its trials' values, and the ends of its interval."""
     values = group.trials["value"].tolist()
     seen = intervals.estimate(values)
-    return [*values, seen.low, seen.high] if seen.n >= budgets.LEAST else values
+    return [*values, seen.low, seen.high] if seen.n >= LEAST else values
 
 
 def _by_budget(found: list[Group]) -> bool:
@@ -164,7 +164,7 @@ def tell(study: Loaded) -> Words:
     split = "budget of epochs" if len(found) > 1 else "model"
     reading = (
         f"Left: the mean {measure.name} of the completed trials of each {split} after each epoch, for as long as all of them "
-        f"trained; the band is the 95 % t-interval of the mean, from {budgets.LEAST} trials on. Right: each trial's best epoch, "
+        f"trained; the band is the 95 % t-interval of the mean, from {LEAST} trials on. Right: each trial's best epoch, "
         "and their mean with its interval."
     )
     if len(found) > 1:

@@ -13,10 +13,7 @@ import pandas as pd
 
 from study.analysis import intervals, summaries
 from study.analysis.columns import TRIALS
-from study.analysis.intervals import Difference
-
-LEAST = 3
-"""Groups of fewer trials, or fewer pairs, are told and not compared."""
+from study.analysis.intervals import LEAST, Difference
 
 _PAIRED_SHARE = 0.5
 """Pairs are compared where they hold at least so much of the smaller group."""

@@ -11,13 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from study.analysis import summaries
-from study.analysis.intervals import LEVEL, Estimate, estimate, holm, p_of_mean
-
-LEAST_PAIRS = 3
-"""Of fewer no difference is told that is worth the name."""
+from study.analysis.intervals import LEAST, LEVEL, Estimate, estimate, holm, p_of_mean, welch
 
 
 def by_asked(trials: pd.DataFrame, *, goal: str) -> pd.DataFrame:
@@ -81,7 +77,7 @@ class Difference:
     found: Estimate
     p: float
     p_corrected: float
-    """By Holm over all studies; NaN, as `p`, for fewer than `LEAST_PAIRS`."""
+    """By Holm over all studies; NaN, as `p`, for fewer than `LEAST`."""
 
     @property
     def is_clear(self) -> bool:
@@ -109,7 +105,7 @@ def unpaired(values: Mapping[str, Sequence[float]]) -> list[Difference]:
 
 
 def _corrected(found: Mapping[str, Estimate], p: Mapping[str, float] | None = None) -> list[Difference]:
-    told = [study for study, difference in found.items() if difference.n >= LEAST_PAIRS]
+    told = [study for study, difference in found.items() if difference.n >= LEAST]
     raw = {study: p_of_mean(found[study]) if p is None else p[study] for study in told}
     after = dict(zip(told, holm(list(raw.values())), strict=True))
     return [
@@ -119,18 +115,13 @@ def _corrected(found: Mapping[str, Estimate], p: Mapping[str, float] | None = No
 
 
 def _welch(values: Sequence[float], reference: Sequence[float]) -> tuple[Estimate, float]:
-    """The difference of two means, `n` of the smaller sample, and its p; NaN where either has fewer than two values."""
-    of, less = estimate(values), estimate(reference)
-    n, mean = min(of.n, less.n), of.mean - less.mean
-    if n < LEAST_PAIRS:
-        return Estimate(n, mean, math.nan, math.nan, math.nan), math.nan
-    parts = [of.sd**2 / of.n, less.sd**2 / less.n]
-    error = math.sqrt(sum(parts))
-    if error == 0:
-        return Estimate(n, mean, 0.0, mean, mean), 1.0 if mean == 0 else 0.0
-    df = sum(parts) ** 2 / (parts[0] ** 2 / (of.n - 1) + parts[1] ** 2 / (less.n - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return Estimate(n, mean, error, mean - half, mean + half), float(2 * stats.t.sf(abs(mean) / error, df))
+    """The difference of two means, `n` of the smaller sample, and its p; NaN where either is below `LEAST`."""
+    seen = welch(values, reference)
+    n = min(seen.n)
+    if n < LEAST:
+        return Estimate(n, seen.mean, math.nan, math.nan, math.nan), math.nan
+    spread = 0.0 if seen.low == seen.high else math.nan  # of groups, not of differences
+    return Estimate(n, seen.mean, spread, seen.low, seen.high), seen.p
 
 
 def _running_best(values: pd.Series[float], goal: str) -> pd.Series[float]:

@@ -11,11 +11,11 @@ from study.analysis import comparison_summaries as sums
 from study.analysis import summaries
 from study.analysis.comparability import differences, listed
 from study.analysis.comparison import Compared, Comparison
-from study.analysis.comparison_summaries import LEAST_PAIRS, Difference
+from study.analysis.comparison_summaries import Difference
+from study.analysis.intervals import LEAST
 from study.analysis.measure import Measure
 from study.text import duration
 
-_LEAST = 3
 NO_SAMPLE = (
     "The completed trials of a search are no random sample of its space: a sampler chooses, mostly where values were good, and a "
     "pruner lets those complete. So their distributions describe what was tried, and their difference has no interval."
@@ -134,7 +134,7 @@ def distributions(comparison: Comparison) -> Iterator[str]:
     told = ", ".join(
         f"{study.label} {measure.text(study.totals['median'])} (n = {study.totals['completed']:,})" for study in done
     )
-    few = "; some have too few trials for that to say much" if any(s.totals["completed"] < _LEAST for s in done) else ""
+    few = "; some have too few trials for that to say much" if any(s.totals["completed"] < LEAST for s in done) else ""
     budgets = {study.totals[name] for study in done for name in ("least_epochs", "most_epochs")}
     mixed = f"; they trained for {min(budgets):.0f} to {max(budgets):.0f} epochs" if len(budgets) > 1 else ""
     yield f"Median {measure.name} of completed trials: {told}{few}{mixed}."
@@ -148,7 +148,7 @@ def distributions(comparison: Comparison) -> Iterator[str]:
 def difference(found: Difference, measure: Measure, *, questions: int) -> str:
     """A difference with its interval, and whether it is clear: a sentence's end."""
     estimate = found.found
-    if estimate.n < LEAST_PAIRS:
+    if estimate.n < LEAST:
         return f"{_signed(estimate.mean, measure)}, too few to tell a difference."
     if estimate.sd == 0 and estimate.mean == 0:
         return "the same to the last digit in every one."

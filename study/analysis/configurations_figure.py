@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from study.analysis import architecture_figure, ranges, style, summaries
 from study.analysis.architecture_figure import FIELDS
-from study.analysis.intervals import estimate
+from study.analysis.intervals import LEAST, estimate
 from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
@@ -22,7 +21,6 @@ from study.analysis.ranges import Range
 from study.analysis.style import INK, MODELS, Mark
 
 _MOST_ROWS = 20
-_LEAST = 3
 _MOST_LEVELS = 6
 _ROW_INCHES = 0.27
 _SHORT = {"kernel_size": "kernel {}", "num_filters": "{} filters", "dilation": "dilation {}", "colour_space": "{}"}
@@ -32,10 +30,12 @@ _SHORT = {"kernel_size": "kernel {}", "num_filters": "{} filters", "dilation": "
 def combinations(study: Loaded) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """The combinations, the best mean first: `name`, model, n, mean, low, high (95 % interval); their trials; the epoch.
 
-    `value` of a trial is the best by that epoch, which four fifths of all trials reached; pruned trials count too.
+    `value` of a trial is the best by that epoch, which three quarters of all trials reached; pruned trials count too.
     """
-    measure, last = study.measure, summaries.common_epoch(study.epochs)
-    found = summaries.at_epoch(study.trials, study.epochs, last, metric=measure.metric, goal=measure.goal)
+    measure = study.measure
+    last = summaries.common_epoch(study.epochs.dropna(subset=[measure.metric]))
+    best = summaries.best_by(study.epochs, last, metric=measure.metric, goal=measure.goal)
+    found = study.trials.assign(value=study.trials["number"].map(best).astype("float64")).dropna(subset=["value"])
     words = {
         field: {
             level: _words(field, level, many=found[field].nunique() > _MOST_LEVELS) for level in found[field].unique()
@@ -68,7 +68,7 @@ def draw(study: Loaded) -> Figure:
     )
     _rows(shown, found, measure, span, ax=ax)
     style.draw_floor(ax, measure, span, upright=True)
-    style.put_legend(figure, [*_handles(shown), *style.floor_handle(measure, span)])
+    style.put_legend(figure, [*style.model_handles(shown["model"]), *style.floor_handle(measure, span)])
     return figure
 
 
@@ -89,7 +89,7 @@ def _rows(table: pd.DataFrame, found: pd.DataFrame, measure: Measure, span: Rang
             zorder=3,
         )
     for place, row in enumerate(table.to_dict("records")):
-        if row["n"] < _LEAST:
+        if row["n"] < LEAST:
             continue
         middle = row["mean"] * measure.factor
         ax.plot([middle], [place], marker="|", markersize=13, markeredgewidth=2, color=INK, zorder=4)
@@ -118,9 +118,9 @@ def tell(study: Loaded) -> Words:
             f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {others} with "
             f"{measure.text(best['mean'])} (n = {best['n']})"
         )
-        answer += "." if best["n"] >= _LEAST else "; so few trials leave much to chance."
+        answer += "." if best["n"] >= LEAST else "; so few trials leave much to chance."
     reading = (
-        f"The best {measure.name} by epoch {last}, which four fifths of the trials or more reached: pruned ones (hollow) "
+        f"The best {measure.name} by epoch {last}, which three quarters of the trials or more reached: pruned ones (hollow) "
         "count, so every trial had the same chance. Strokes are means, lines their 95 % intervals (from n = 3). Other "
         "settings than these may differ between the trials of a row; numbers of filters stand in octaves where many were tried."
     )
@@ -139,14 +139,6 @@ def _words(field: str, level: Any, *, many: bool) -> str:
         return _SHORT[field].format(level)
     low = 2 ** int(math.log2(level))
     return _SHORT[field].format(f"{low} to {2 * low - 1}")
-
-
-def _handles(table: pd.DataFrame) -> list[Line2D]:
-    return [
-        Line2D([], [], color=mark.colour, marker=mark.marker, markersize=5, linestyle="none", label=model)
-        for model, mark in MODELS.items()
-        if model in set(table["model"])
-    ]
 
 
 PLOT = Plot(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.analysis import ranges, search_summaries, style, summaries
+from study.analysis import fidelity, ranges, search_summaries, style, summaries
 from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
@@ -94,7 +94,7 @@ def _answer(done: pd.DataFrame, measure: Measure) -> str:
     n = len(done)
     if not n:
         return "No trial has completed, so nothing is known of how likely a value is (n = 0)."
-    if n < search_summaries.LEAST:
+    if n < fidelity.LEAST:
         worst, best = (done["value"].max(), done["value"].min())[:: 1 if measure.is_minimized else -1]
         told = f"The n = {n} completed trials lie between {measure.text(best)} and {measure.text(worst)}, too few for likelihoods"
     else:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from study.analysis import summaries
-from study.analysis.intervals import LEVEL, estimate, holm, p_of_mean
+from study.analysis.intervals import LEAST, LEVEL, estimate, holm, p_of_mean
 
 AUGMENTATION = (
     "flip_horizontal",
@@ -26,9 +26,6 @@ AUGMENTATION = (
     "extra_classes",
 )
 """The settings that change the training images."""
-
-LEAST_PAIRS = 3
-"""Of fewer pairs nothing is told."""
 
 _LEAST_FREEDOM = 5  # degrees of freedom that a linear model must be left with
 _MOST_LEVELS = 6  # of a setting, before its number itself enters the model
@@ -99,7 +96,7 @@ def _effect(done: pd.DataFrame, field: str, level: object, *, searched: Sequence
     if reference is None or level == reference:
         return unknown
     found = pairs(done, field, level, reference, searched=searched)
-    if len(found) >= LEAST_PAIRS:
+    if len(found) >= LEAST:
         seen = estimate(found["difference"].tolist())
         return [field, level, reference, "paired", seen.n, seen.mean, seen.low, seen.high, p_of_mean(seen)]
     adjusted = _adjusted(done, field, level, searched=searched)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from study.analysis import summaries
@@ -14,7 +12,6 @@ from study.analysis.measure import Measure
 LEAST = 8
 """Of fewer trials nothing is said."""
 
-_MOST_PART = 0.75
 _FENCE = 3.0
 
 
@@ -71,14 +68,13 @@ def compare(trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure, *, epo
     After as many epochs as three quarters of the trials trained, so that pruned trials count and all have had the same. Where
     the number of epochs is itself searched, and enough trials have completed, at the completed trials' best epochs.
     """
-    found = epochs[np.isfinite(epochs[measure.metric].to_numpy(dtype=np.float64))]
-    last = found.groupby("number")["epoch"].max()
+    known = epochs.dropna(subset=[measure.metric])
+    trained = known["number"].nunique()
     done = summaries.completed(trials).set_index("number")["value"]
     if epochs_searched and len(done) >= LEAST:
-        return Compared(done.astype("float64"), None, len(last))
-    if last.empty:
+        return Compared(done.astype("float64"), None, trained)
+    if known.empty:
         return Compared(pd.Series(dtype="float64"), None if epochs_searched else 1, 0)
-    common = int(last.sort_values(ascending=False).iloc[math.ceil(_MOST_PART * len(last)) - 1])
-    reached = found[found["number"].isin(last.index[last >= common]) & (found["epoch"] <= common)]
-    grouped = reached.groupby("number")[measure.metric]
-    return Compared(grouped.min() if measure.is_minimized else grouped.max(), common, len(last))
+    common = summaries.common_epoch(known)
+    values = summaries.best_by(known, common, metric=measure.metric, goal=measure.goal)
+    return Compared(values, common, trained)

@@ -10,9 +10,6 @@ from study.analysis import budgets, intervals, summaries
 from study.analysis.budgets import Budget
 from study.analysis.measure import Measure
 
-_LEAST = 3
-"""Groups of fewer trials are told, not compared."""
-
 
 def findings(trials: pd.DataFrame, epochs: pd.DataFrame, measure: Measure) -> list[str]:
     """All sentences that the data support, the most important first; at least one."""
@@ -112,7 +109,7 @@ def by_model(trials: pd.DataFrame, measure: Measure) -> str:
     if len(table) < 2 or not table["n"].any():
         return ""
     told = "; ".join(_level(row, measure) for row in table.to_dict("records"))
-    few = "" if (table["n"] >= _LEAST).all() else "; some have too few trials for a ranking"
+    few = "" if (table["n"] >= intervals.LEAST).all() else "; some have too few trials for a ranking"
     return f"Median {measure.name} of the completed trials by model: {told}{few}."
 
 

@@ -16,6 +16,9 @@ from scipy import stats
 LEVEL = 0.95
 """Of every interval; a p below one minus this is called significant."""
 
+LEAST = 3
+"""Of fewer values, or pairs, a mean is told and not compared."""
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -13,7 +13,6 @@ from study.space import Space
 
 BINS = 10
 _MOST_EPOCHS = 30
-_LEAST = 3
 _HARDER = {
     "label_smoothing": 0.0,
     "flip_horizontal": False,
@@ -109,7 +108,7 @@ def widening(epochs: pd.DataFrame, trials: pd.DataFrame) -> Widening | None:
     early = shown[shown["epoch"] == quarter].set_index("number")
     late = shown[shown["epoch"] == shown["epochs_trained"]].set_index("number")
     both = early.join(late["gap"].rename("gap_late"), how="inner").query("epochs_trained > 1")
-    if len(both) < _LEAST:
+    if len(both) < intervals.LEAST:
         return None
     ends = both[["epoch", "epochs_trained"]].drop_duplicates()
     return Widening(

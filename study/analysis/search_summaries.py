@@ -11,9 +11,6 @@ import pandas as pd
 from study.analysis import intervals, summaries
 from study.analysis.settings import FloatArray, Setting
 
-LEAST = 8
-"""Of fewer completed trials nothing is generalized."""
-
 _BANDWIDTH = 0.06
 _GRID = 60
 _REACH = 0.3

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from study.analysis import ranges, search_summaries, setting_axes, style, summaries
+from study.analysis import fidelity, ranges, search_summaries, setting_axes, style, summaries
 from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
@@ -167,10 +167,10 @@ def _lengths(scored: pd.DataFrame) -> str:
 def common(study: Loaded) -> str:
     """What the best completed trials have in common that chance would not give them."""
     done = summaries.completed(study.trials)
-    if len(done) < search_summaries.LEAST:
+    if len(done) < fidelity.LEAST:
         return (
             f"Too few trials to tell where the good values lie: n = {len(done)} completed, at least "
-            f"{search_summaries.LEAST} are needed."
+            f"{fidelity.LEAST} are needed."
         )
     best = search_summaries.best_rows(study.trials, goal=study.measure.goal)
     settings = {setting.name: setting for setting in study.settings}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +213,16 @@ def state_handles(states: Sequence[str], *, curves: bool = False) -> list[Line2D
         )
         for state, mark in STATES.items()
         if state in present
+    ]
+
+
+def model_handles(models: Iterable[str]) -> list[Line2D]:
+    """Entries of a legend for those of the models that occur."""
+    present = set(models)
+    return [
+        Line2D([], [], color=mark.colour, marker=mark.marker, markersize=5, linestyle="none", label=model)
+        for model, mark in MODELS.items()
+        if model in present
     ]
 
 

@@ -18,7 +18,7 @@ MODELS = ("regression_cnn", "cnn", "unet", "dilated_unet")
 """The networks from the plainest to the most elaborate, the order in which they are told."""
 
 _MILESTONES = (1, 2, 5)
-_MOST_TRIALS = 0.8
+_MOST_TRIALS = 0.75
 
 
 def completed(trials: pd.DataFrame) -> pd.DataFrame:
@@ -105,18 +105,21 @@ def milestones(last: int) -> list[int]:
 
 
 def common_epoch(epochs: pd.DataFrame) -> int:
-    """The last epoch that at least four fifths of the trials with any epoch have reached; 0 where there is none."""
+    """The last epoch that at least three quarters of the trials with any epoch have reached; 0 where there is none."""
     reached = epochs.groupby("number")["epoch"].max()
     return int(reached.nlargest(math.ceil(_MOST_TRIALS * len(reached))).iloc[-1]) if len(reached) else 0
 
 
-def at_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, last: int, *, metric: str, goal: str) -> pd.DataFrame:
-    """The trials that trained for `last` epochs or more, pruned ones too, `value` being the best by then."""
-    shown = epochs[epochs["epoch"] <= last].dropna(subset=[metric]).groupby("number")[metric]
-    best = shown.min() if goal == "minimize" else shown.max()
-    reached = epochs.groupby("number")["epoch"].max()
-    kept = trials[trials["number"].isin(reached[reached >= last].index)]
-    return kept.assign(value=kept["number"].map(best).astype("float64")).dropna(subset=["value"])
+def best_by(epochs: pd.DataFrame, last: int, *, metric: str, goal: str) -> pd.Series[float]:
+    """The best value after `last` epochs, by number, of the trials that trained so long, pruned ones too.
+
+    An epoch without a value counts for nothing.
+    """
+    known = epochs.dropna(subset=[metric])
+    reached = known.groupby("number")["epoch"].max()
+    shown = known[known["number"].isin(reached[reached >= last].index) & (known["epoch"] <= last)]
+    values = shown.groupby("number")[metric]
+    return values.min() if goal == "minimize" else values.max()
 
 
 def by_level(trials: pd.DataFrame, field: str, *, goal: str) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from study.limits import Budget, Limits
 from study.records import StudyRecord, parse
 from study.space import Space
 from study.space_changes import check_change
-from study.store import StudyFolder
+from study.store import RecordWriter, StudyFolder
 
 
 def launch(
@@ -194,12 +194,7 @@ def run(
         ):
             signals.listen()
             signals.check()
-            writer.append(
-                plan.kind, **plan.event(writer.record, workers=capacity, gpus_per_trial=resources.gpus_per_trial)
-            )
-            for text in plan.notes:
-                writer.append("note", text=text)
-            spaces.write(folder, plan.space)
+            _begin(folder, writer, plan, workers=capacity, gpus_per_trial=resources.gpus_per_trial)
             driver = Driver(
                 folder,
                 writer,
@@ -219,6 +214,14 @@ def run(
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)
     return folder
+
+
+def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, *, workers: int, gpus_per_trial: float) -> None:
+    """Record that the session began, and with which space."""
+    writer.append(plan.kind, **plan.event(writer.record, workers=workers, gpus_per_trial=gpus_per_trial))
+    for text in plan.notes:
+        writer.append("note", text=text)
+    spaces.write(folder, plan.space)
 
 
 def _raise_for(reason: str, folder: StudyFolder, ending: Ending, signals: Signals) -> None:

@@ -51,7 +51,7 @@ def test_the_front_is_what_nothing_cheaper_equals() -> None:
     assert pareto.front(trials, "cost", goal="maximize")["number"].tolist() == [0]
 
 
-def test_equal_epochs_are_those_that_four_fifths_reached() -> None:
+def test_equal_epochs_are_those_that_three_quarters_reached() -> None:
     """Of five trials with 1, 3, 3, 5 and 9 epochs four reached 3; the value there is the best by then."""
     lengths = [1, 3, 3, 5, 9]
     epochs = pd.DataFrame(
@@ -62,16 +62,14 @@ def test_equal_epochs_are_those_that_four_fifths_reached() -> None:
         ],
         columns=["number", "epoch", "val_loss"],
     )
-    trials = pd.DataFrame({"number": range(5), "value": [0.0] * 5})
-
     assert summaries.common_epoch(epochs) == 3
-    found = summaries.at_epoch(trials, epochs, 3, metric="val_loss", goal="minimize")
-    assert found.set_index("number")["value"].to_dict() == {1: 8.0, 2: 9.0, 3: 10.0, 4: 11.0}
+    best = summaries.best_by(epochs, 3, metric="val_loss", goal="minimize")
+    assert best.to_dict() == {1: 8.0, 2: 9.0, 3: 10.0, 4: 11.0}
     assert summaries.common_epoch(epochs.head(0)) == 0
 
 
 def test_combinations_are_compared_at_equal_epochs(tmp_path: Path) -> None:
-    """A pruned trial counts with what it had reached, and dilation is named only where there is one."""
+    """Pruned trials count with what they had reached, and dilation is named only where there is one."""
     folder = make_folder(tmp_path)
     with folder.write() as writer:
         writer.append("launched", trials=4, host="here", pid=1, workers=1)
@@ -79,17 +77,19 @@ def test_combinations_are_compared_at_equal_epochs(tmp_path: Path) -> None:
             dilation = {} if model == "cnn" else {"dilation": 2 + number}
             train(writer, number, [3.0 - number, 1.0], model=model, **dilation)
             complete(writer, number, 1.0, 2)
-        train(writer, 3, [0.5], epochs=2, model="cnn")
-        writer.append("pruned", 3, attempt=1, value=0.5, epoch=1)
+        for number, model in ((3, "cnn"), (4, "unet")):
+            train(writer, number, [0.5], epochs=2, model=model)
+            writer.append("pruned", number, attempt=1, value=0.5, epoch=1)
     table, found, last = combinations(Loaded.read(folder))
 
     assert last == 1
     assert table[["name", "n", "mean"]].to_numpy().tolist() == [
+        ["unet", 1, 0.5],
         ["dilated_unet, dilation 4", 1, 1.0],
         ["cnn", 2, 1.75],
         ["dilated_unet, dilation 3", 1, 2.0],
     ]
-    assert len(found) == 4
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize("plot", [COST, CONFIGURATIONS])

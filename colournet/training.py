@@ -170,9 +170,7 @@ class _Run:
         )
 
 
-def _one_epoch(
-    run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]
-) -> EpochMetrics:
+def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
     """Train for an epoch, then validate; the time of the latter counts for the epoch and not for the images a second."""
     started = time.perf_counter()
     train_loss = _train_one_epoch(run, training)

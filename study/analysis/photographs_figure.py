@@ -149,5 +149,5 @@ BY_ARCHITECTURE = Plot(
     "What do the architectures look like?",
     draw_by_architecture,
     tell_by_architecture,
-    lambda study: len(photographs.by_trial(study, _model_trials(study))) > 2,
+    lambda study: len(photographs.by_trial(study, _model_trials(study))) > 3,  # grey, truth, and two to compare
 )

@@ -27,6 +27,11 @@ def disk_full(folder: StudyFolder, number: int, message: str) -> LaunchError:
     )
 
 
+def storage(folder: StudyFolder, error: OSError) -> LaunchError:
+    """The error of a study whose storage does not answer the driver."""
+    return LaunchError(f"{folder.title}: {error}", hint=f"see to the storage, then {folder.resume_command}")
+
+
 def cannot_write(folder: StudyFolder, error: OSError) -> LaunchError:
     """The error of a study whose driver could not write a file of its folder."""
     return LaunchError(

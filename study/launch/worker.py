@@ -29,6 +29,7 @@ from colournet.objective import Objective
 from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
 from study.launch.messages import Task, Tell
+from study.launch.storage import StorageError
 from study.layout import TrialLayout
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -65,10 +66,11 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The class of an error: `out_of_memory`, `disk_full`, or else just `error`."""
+    """The class of an error: `out_of_memory`, `disk_full`, also of a storage that does not answer, or else just `error`."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
         return "out_of_memory"
-    return "disk_full" if isinstance(error, OSError) and error.errno in _NO_ROOM else "error"
+    has_no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+    return "disk_full" if has_no_room or isinstance(error, StorageError) else "error"
 
 
 def _release_memory() -> None:

@@ -41,6 +41,7 @@ class Driver:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.space = folder.space
+        self.name = folder.name
         self.limits = limits or Limits()
         self._metric = self.space.objective.metric
         self._folder = folder
@@ -89,6 +90,12 @@ class Driver:
         """How many trials have not ended, of those asked for; of a study without a number, those that run and one more."""
         ended = sum(self.record.count(state) for state in ENDED)
         return self.live + 1 if self._target is None else max(self._target - ended, 0)
+
+    @property
+    def best_value(self) -> float | None:
+        """The objective of the best completed trial, if there is one."""
+        trial = self._folder.best(self.record)
+        return None if trial is None else trial.value
 
     def note(self, text: str) -> None:
         """Record what a person should know."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from ray.tune.stopper import Stopper
 from colournet.data import DataBundle
 from study.launch.cluster import Cluster
 from study.launch.driver import Driver
+from study.launch.gauges import Gauges
 from study.launch.messages import Report, Task, Tell
 from study.launch.mirror import run_mirrored
 from study.launch.resources import Resources
@@ -29,12 +31,16 @@ from study.launch.watching import Watching
 from study.launch.worker import run_trial
 
 _MESSAGE = "message"
+_MOST_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""How many trials Tune lets wait for their process to start; by itself one, so that a large cluster fills up slowly."""
 _OUT_OF_MEMORY = "running low on memory"  # in the words of ray.exceptions.OutOfMemoryError
 
 
 def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cluster) -> None:
     """Run the driver's trials until it is over, or says that it is to end at once."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    if cluster.is_shared:
+        os.environ[_MOST_PENDING] = "1000"
     trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
         tune.Tuner(
@@ -124,7 +130,7 @@ class DriverStopper(Stopper):
 
     def __init__(self, driver: Driver, cluster: Cluster) -> None:
         self._driver = driver
-        self._watching = Watching(driver, cluster)
+        self._watching = Watching(driver, cluster, show=Gauges(driver.name).show)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 (trials are stopped by reports)
         """Never: a trial is stopped by the answer to its report."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from study.errors import LaunchError
@@ -39,9 +40,11 @@ class Looked(Protocol):
 class Watching:
     """Tells the driver of a change, the autoscaler of what is left to do, and ends a study that has nowhere to run."""
 
-    def __init__(self, driver: Driver, cluster: Looked) -> None:
+    def __init__(self, driver: Driver, cluster: Looked, *, show: Callable[[Driver], None]) -> None:
+        """`show` is called once a second, for whoever watches from outside."""
         self._driver = driver
         self._cluster = cluster
+        self._show = show
         self._capacity = cluster.capacity
         self._looked = self._demanded = float("-inf")
         self._empty_since: float | None = None
@@ -56,6 +59,7 @@ class Watching:
             self._driver.ending.give_up(self._cluster.lost)
             return
         self._follow(self._cluster.capacity, now)
+        self._show(self._driver)
         if now >= self._demanded + _DEMAND_SECONDS:
             self._demanded = now
             self._cluster.demand(self._driver.remaining)

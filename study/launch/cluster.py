@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from study.errors import LaunchError
+from study.errors import LaunchError, StudyError
 from study.launch import probe
 from study.launch.resources import Node, Resources, no_room, room
 
@@ -31,11 +31,14 @@ _QUIET = {
 
 
 _CONNECT_SECONDS = 5.0
+_INIT_SECONDS = 60.0
+"""Ray has been seen to go on connecting for five minutes."""
 _LOOK_SECONDS = 1.0
 _SILENCE_SECONDS = 15.0
 """A head that has not answered for so long is lost; Ray itself ends the process after 60."""
 _ABANDON_SECONDS = 40.0
 _MOST_DEMANDED = 1000
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """How HTTP/2 begins, on which gRPC runs: a client's greeting and its settings, here none."""
 
@@ -43,6 +46,10 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x0
 def keep_quiet() -> None:
     """Tell Ray, which looks when it is imported, and its processes to say nothing."""
     os.environ.update(_QUIET)
+
+
+Abandon = Callable[[StudyError], None]
+"""Ends the process for an error, where Ray waits for what will not come and nothing else would."""
 
 
 class Cluster:
@@ -127,20 +134,15 @@ class Cluster:
         done, _ = ray.wait(asked, num_returns=len(asked), timeout=seconds) if asked else ([], [])
         return [_answer(ref) if ref in done else _abandon(ref, seconds) for ref in asked]
 
-    def guard(self, abandon: Callable[[LaunchError], None]) -> None:
-        """From now on, have `abandon` called, which must end the process, before Ray does for a head that is gone.
+    def guard(self, abandon: Abandon) -> None:
+        """Until `end`, have the process abandoned before Ray does so for a head that is gone, without a word.
 
         Whoever waits for such a head waits inside Ray, where nothing else ends it.
         """
-
-        def look() -> None:
-            while self.is_lost or not self._ended.is_set():
-                time.sleep(_LOOK_SECONDS)
-                if self.silent_seconds > _ABANDON_SECONDS:
-                    abandon(self.lost)
-
-        if self.is_shared:
-            threading.Thread(target=look, name="cluster guard", daemon=True).start()
+        while self.is_lost or not self._ended.wait(_LOOK_SECONDS):
+            if self.silent_seconds > _ABANDON_SECONDS:
+                abandon(self.lost)
+            time.sleep(_LOOK_SECONDS)
 
     def watch(self) -> None:
         """Look at the nodes once a second until `end`; a call that hangs is what `silent_seconds` shows."""
@@ -156,8 +158,13 @@ class Cluster:
             self.demand(0)
 
 
+def _abandon(error: StudyError) -> None:
+    os.write(2, f"error: {error.message}\n\nhint: {error.hint}\n".encode())
+    os._exit(error.exit_code)
+
+
 @contextmanager
-def connected(resources: Resources, *, anyway: bool = False) -> Iterator[Cluster]:
+def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = _abandon) -> Iterator[Cluster]:
     """Be connected to Ray while the block runs.
 
     Raises `LaunchError` if the cluster cannot be reached or, unless it is to be looked at `anyway`, has no room for a single
@@ -173,7 +180,8 @@ def connected(resources: Resources, *, anyway: bool = False) -> Iterator[Cluster
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
             _check_reachable(resources.address)
-            ray.init(address=resources.address, **options)
+            with _ended_in_time(resources.address, abandon):
+                ray.init(address=resources.address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
@@ -185,12 +193,28 @@ def connected(resources: Resources, *, anyway: bool = False) -> Iterator[Cluster
             cluster.wait_for_room()
         if cluster.is_shared:
             threading.Thread(target=cluster.watch, name="cluster", daemon=True).start()
+            threading.Thread(target=cluster.guard, args=(abandon,), name="cluster guard", daemon=True).start()
         try:
             yield cluster
         finally:
             cluster.end()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _ended_in_time(address: str, abandon: Abandon) -> Iterator[None]:
+    """Abandon the process if the block has not ended in a minute, as nothing else ends it."""
+    error = LaunchError(
+        f"{address}: not connected within {_INIT_SECONDS:.0f} s", hint="is the cluster up? ray status tells"
+    )
+    timer = threading.Timer(_INIT_SECONDS, abandon, args=(error,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _nodes() -> list[Node]:
@@ -222,7 +246,17 @@ def _check_reachable(address: str) -> None:
         return
     if not host or not port.isdecimal():
         raise ValueError("an address is `auto` or HOST:PORT")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS) as head:
+    host, at = host.strip("[]"), ""
+    if host in _LOOPBACK:
+        from ray.util import get_node_ip_address
+
+        host = get_node_ip_address()
+        at = f" (Ray takes this machine to be {host}, and its head must listen there)"
+    try:
+        head = socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS)
+    except OSError as error:
+        raise ConnectionError(f"{error.strerror or error}{at}") from error
+    with head:
         if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_grpc(head):
             raise ConnectionError(
                 "what listens there is no head of a Ray cluster, whose port is 6379 unless it was moved"

@@ -6,6 +6,7 @@ Each finding is one sentence with its remedy; nothing is left behind.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from study.launch.resources import Node, Resources, no_room, room
 from study.launch.storage import StorageError
 
 _SECONDS = 30.0
+_NOTICE_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
 _SAME_RELEASE = ("torch",)  # one for GPUs and one for CPUs differ behind the plus
 _SAME_SERIES = ("python",)
 
@@ -68,8 +71,9 @@ class Preflight:
 def examine(cluster: Asked, resources: Resources, storage: str) -> Preflight:
     """Ask every node what it has and whether it reaches `storage`, the URI of the folder of the checkpoints."""
     nodes = list(cluster.nodes)
-    useful = [node for node in nodes if node.room(resources)] or nodes
     answers = dict(zip((n.id for n in nodes), cluster.ask(nodes, probe.look, seconds=_SECONDS), strict=True))
+    nodes = _staying(cluster, nodes, {id_ for id_, answer in answers.items() if not isinstance(answer, Mapping)})
+    useful = [node for node in nodes if node.room(resources)] or nodes
     told = {id_: answer for id_, answer in answers.items() if isinstance(answer, Mapping)}
     findings = [] if room(nodes, resources) else [_of(no_room(nodes, resources))]
     findings += [
@@ -85,6 +89,17 @@ def examine(cluster: Asked, resources: Resources, storage: str) -> Preflight:
     alike = [node for node in useful if node.id in told and node.id not in unlike]
     findings += check_storage(cluster, alike, storage)
     return Preflight(nodes, told, findings, resources, storage)
+
+
+def _staying(cluster: Asked, nodes: Sequence[Node], silent: set[str]) -> list[Node]:
+    """The nodes without those that did not answer since they are dead, which a cluster may take some seconds to notice."""
+    deadline = time.monotonic() + _NOTICE_SECONDS
+    while silent and time.monotonic() < deadline:
+        there = {node.id for node in cluster.nodes}
+        nodes = [node for node in nodes if node.id in there or node.id not in silent]
+        silent = silent & there
+        time.sleep(_LOOK_SECONDS)
+    return list(nodes)
 
 
 def check_storage(cluster: Asked | None, nodes: Sequence[Node], storage: str) -> list[Finding]:

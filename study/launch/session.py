@@ -188,11 +188,10 @@ def run(
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
-            connected(resources) as cluster,
+            connected(resources, abandon=signals.abandon) as cluster,
         ):
             signals.listen()
             signals.check()
-            cluster.guard(signals.abandon)
             _check_ready(cluster, resources, folder)
             writer.append(plan.kind, **plan.event(writer.record, workers=cluster.capacity))
             for text in plan.notes:

@@ -132,7 +132,7 @@ class Cluster:
             for number, node in enumerate(nodes)
         ]
         done, _ = ray.wait(asked, num_returns=len(asked), timeout=seconds) if asked else ([], [])
-        return [_answer(ref) if ref in done else _abandon(ref, seconds) for ref in asked]
+        return [_answer(ref) if ref in done else _give_up_on(ref, seconds) for ref in asked]
 
     def guard(self, abandon: Abandon) -> None:
         """Until `end`, have the process abandoned before Ray does so for a head that is gone, without a word.
@@ -158,13 +158,13 @@ class Cluster:
             self.demand(0)
 
 
-def _abandon(error: StudyError) -> None:
+def _leave(error: StudyError) -> None:
     os.write(2, f"error: {error.message}\n\nhint: {error.hint}\n".encode())
     os._exit(error.exit_code)
 
 
 @contextmanager
-def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = _abandon) -> Iterator[Cluster]:
+def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = _leave) -> Iterator[Cluster]:
     """Be connected to Ray while the block runs.
 
     Raises `LaunchError` if the cluster cannot be reached or, unless it is to be looked at `anyway`, has no room for a single
@@ -232,7 +232,7 @@ def _answer(ref: Any) -> Any:
         return error
 
 
-def _abandon(ref: Any, seconds: float) -> TimeoutError:
+def _give_up_on(ref: Any, seconds: float) -> TimeoutError:
     import ray
 
     ray.cancel(ref, force=True)
@@ -250,7 +250,7 @@ def _check_reachable(address: str) -> None:
     if host in _LOOPBACK:
         from ray.util import get_node_ip_address
 
-        host = get_node_ip_address()
+        host = get_node_ip_address()  # type: ignore[no-untyped-call]
         at = f" (Ray takes this machine to be {host}, and its head must listen there)"
     try:
         head = socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS)

@@ -10,16 +10,15 @@ from typing import Any
 
 from study import best
 from study.errors import StudyError
-from study.launch import failures, mirror, retention
+from study.launch import failures, retention
+from study.launch.away import Away
 from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.retention import Retention
 from study.launch.roster import Roster
 from study.launch.source import Source
-from study.launch.storage import Storage, StorageError, below, of_trial
-from study.layout import trial_name
 from study.limits import Budget, Limits
-from study.records import ENDED, Event, StudyRecord, TrialRecord, has_diverged
+from study.records import Event, StudyRecord, TrialRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
 
 
@@ -48,13 +47,13 @@ class Driver:
         self._writer = writer
         self._source = source
         self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
-        self._target = trials
+        self.target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
         self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
         self._failed: list[TrialRecord] = []  # in a row
         self._trained = self.record.trained
         self._on_event = on_event
-        self._storage: str | None = folder.manifest.get("storage")
+        self._away = Away(folder)
         self.ending = Ending(budget or Budget(), grace_seconds=self.limits.grace_seconds)
         """Whether, and why, the study is to end early."""
 
@@ -80,22 +79,9 @@ class Driver:
 
     def make_good(self) -> None:
         """Do what an earlier driver decided and died before doing: bring home, publish the best, delete what is over."""
-        if self._storage is not None:
-            self._bring_all_home(self._storage)
+        self._away.bring_all_home(self.record)
         best.refresh(self._folder, self.record)
         self._retention.sweep()
-
-    @property
-    def remaining(self) -> int:
-        """How many trials have not ended, of those asked for; of a study without a number, those that run and one more."""
-        ended = sum(self.record.count(state) for state in ENDED)
-        return self.live + 1 if self._target is None else max(self._target - ended, 0)
-
-    @property
-    def best_value(self) -> float | None:
-        """The objective of the best completed trial, if there is one."""
-        trial = self._folder.best(self.record)
-        return None if trial is None else trial.value
 
     def note(self, text: str) -> None:
         """Record what a person should know."""
@@ -142,7 +128,7 @@ class Driver:
         limit = self.limits.trial_timeout_seconds
         if failures.has_hung(self._folder.layout.trial(number)):
             self._fail(number, "timed_out", f"hung beyond {limit:g} s; stacks tell where")
-        elif self._storage is not None and limit is not None and self._roster.seconds(number) > limit:
+        elif self._away.is_used and limit is not None and self._roster.seconds(number) > limit:
             self._fail(number, "timed_out", f"hung beyond {limit:g} s")  # where, only its node knows
         elif out_of_memory:
             self._run_out_of_memory(number, message)
@@ -175,7 +161,7 @@ class Driver:
 
     @property
     def _has_more(self) -> bool:
-        return bool(self._roster.waiting) or self._target is None or len(self.record.trials) < self._target
+        return bool(self._roster.waiting) or self.target is None or len(self.record.trials) < self.target
 
     def _may_begin(self) -> bool:
         """Whether one more trial may run beside those that do."""
@@ -195,7 +181,7 @@ class Driver:
             goal=objective.goal,
             attempts=trial.attempt,
             timeout_seconds=self.limits.trial_timeout_seconds,
-            storage=None if self._storage is None else of_trial(self._storage, number),
+            storage=self._away.place(number),
             is_tested=self._source.is_tested,
         )
 
@@ -304,8 +290,7 @@ class Driver:
     def _end(self, number: int, kind: str, **fields: Any) -> None:
         event = self._writer.append(kind, number, **fields)
         self._roster.end(number)
-        if self._storage is not None:
-            self._bring_home(number, self._storage)
+        self._away.bring_home(number)
         if kind == "completed":
             self._source.complete(number, fields["value"])
             best.refresh(self._folder, self.record)
@@ -317,23 +302,6 @@ class Driver:
             self._failed.clear()
         self._retention.after(self.record.trials[number])
         self._notify(event)
-
-    def _bring_home(self, number: int, storage: str) -> None:
-        """Fetch the files of a trial that has ended. Raises `LaunchError` if the storage does not answer."""
-        try:
-            mirror.bring_home(of_trial(storage, number), self._folder.layout.trial(number))
-        except StorageError as error:
-            raise failures.storage(self._folder, error) from error
-
-    def _bring_all_home(self, storage: str) -> None:
-        """Fetch what an earlier driver did not live to."""
-        try:
-            left = {name.partition("/")[0] for name in Storage(below(storage, "trials")).list()}
-        except StorageError as error:
-            raise failures.storage(self._folder, error) from error
-        for number, trial in self.record.trials.items():
-            if trial.state in ENDED and trial_name(number) in left:
-                self._bring_home(number, storage)
 
     def _append(self, kind: str, number: int | None, /, **fields: Any) -> None:
         self._notify(self._writer.append(kind, number, **fields))

@@ -8,6 +8,7 @@ from collections import deque
 from ray.util.metrics import Gauge
 
 from study.launch.driver import Driver
+from study.records import best_first
 from study.trials import STATES
 
 _WINDOW_SECONDS = 30.0
@@ -27,8 +28,9 @@ class Gauges:
         """Tell Ray how the study stands."""
         for state in STATES:
             self._trials.set(driver.record.count(state), {**self._study, "state": state})
-        if driver.best_value is not None:
-            self._best.set(driver.best_value, self._study)
+        best = next(best_first(driver.record.trials.values(), goal=driver.space.objective.goal), None)
+        if best is not None and best.value is not None:
+            self._best.set(best.value, self._study)
         self._speed.set(self._rate(time.monotonic(), driver.record.trained), self._study)
 
     def _rate(self, now: float, trained: int) -> float:

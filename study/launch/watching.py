@@ -8,6 +8,7 @@ from typing import Protocol
 
 from study.errors import LaunchError
 from study.launch.driver import Driver
+from study.records import ENDED
 
 _LOOK_SECONDS = 1.0
 _DEMAND_SECONDS = 10.0
@@ -62,7 +63,7 @@ class Watching:
         self._show(self._driver)
         if now >= self._demanded + _DEMAND_SECONDS:
             self._demanded = now
-            self._cluster.demand(self._driver.remaining)
+            self._cluster.demand(_remaining(self._driver))
 
     def _follow(self, capacity: int, now: float) -> None:
         if capacity != self._capacity:
@@ -80,3 +81,9 @@ class Watching:
                     hint="the record is whole: once there is one again, study resume goes on",
                 )
             )
+
+
+def _remaining(driver: Driver) -> int:
+    """How many trials have not ended, of those asked for; of a study without a number, those that run and one more."""
+    ended = sum(driver.record.count(state) for state in ENDED)
+    return driver.live + 1 if driver.target is None else max(driver.target - ended, 0)

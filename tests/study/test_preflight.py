@@ -212,6 +212,7 @@ def test_data_are_looked_for_and_not_fetched(tmp_path: Path, monkeypatch: pytest
 def test_what_is_no_head_of_a_cluster_is_told_in_seconds(answer: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port where something else listens, or where nothing is said, is one sentence; Ray would ask for 40 seconds."""
     monkeypatch.setattr("study.launch.cluster._CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("study.launch.cluster._LOOPBACK", ())  # which Ray takes to be another address
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def serve() -> None:

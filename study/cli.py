@@ -11,21 +11,16 @@ from typing import Any
 import click
 
 from colournet import entrypoint
+from study import cluster_cli
+from study.options import json_option as _JSON
 from study.options import limit_options, resource_options
+from study.options import results_option as _RESULTS
 
-_RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all studies.",
-)
 _DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
@@ -254,6 +249,10 @@ def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
     diagnosis = mend(results, name) if repair else diagnose(results, name)
     click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
     diagnosis.check()
+
+
+for _command in cluster_cli.COMMANDS:
+    cli.add_command(_command)
 
 
 def _print(text: str) -> None:

@@ -1,14 +1,24 @@
-"""Options that several commands of `study` share: where trials run, and how far a study may go."""
+"""Options that several commands of `study` share: where studies lie, where trials run, and how far a study may go."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 Command = Callable[..., Any]
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of all studies.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Amount(click.ParamType[Any]):

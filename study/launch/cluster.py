@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.errors import LaunchError
+from study.launch import trust
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -68,11 +69,13 @@ def connected(resources: Resources) -> Iterator[int]:
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
             _check_reachable(resources.address)
-            ray.init(address=resources.address, **options)
+            with trust.entering(resources.address):
+                ray.init(address=resources.address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
-            f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? ray status tells"
+            f"cannot connect to {where}: {str(error).splitlines()[0]}",
+            hint=f"is the cluster up, and its token here? ray status tells; {trust.HINT}",
         ) from error
     try:
         nodes = ray.nodes()  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
 from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures, spaces
+from study.launch import failures, spaces, trust
 from study.launch.cluster import Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -194,6 +194,8 @@ def run(
             writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
             for text in plan.notes:
                 writer.append("note", text=text)
+            if resources.address is not None:
+                display.warn(trust.warning())
             spaces.write(folder, plan.space)
             driver = Driver(
                 folder,

@@ -54,8 +54,11 @@ class JobServer:
     def __init__(self, address: str) -> None:
         """`address` is http://HOST:PORT, of Ray's dashboard. Raises `StudyError` where ray[default] is not installed."""
         self.address = check_address(address)
+        client = _client()
         self.asks_for_token = _asks_for_token(self.address)
-        self._client = _connect(self.address, token=trust.find_token() if self.asks_for_token else None)
+        token = trust.find_token() if self.asks_for_token else None
+        with _told(self.address), _no_other_address():
+            self._client = client(self.address, headers={} if token is None else {"Authorization": f"Bearer {token}"})
 
     def submit(self, job_id: str, entrypoint: str, *, runtime_env: dict[str, Any], metadata: dict[str, str]) -> None:
         """Hand a job over. Raises `StudyError` if there is one of its name."""
@@ -136,7 +139,8 @@ def _asks_for_token(address: str) -> bool:
     """Whether the server answers only who shows a token. Raises `LaunchError` if it is not there, or no job server."""
     try:
         with urllib.request.urlopen(f"{address}/api/version", timeout=_CONNECT_SECONDS) as answer:
-            if "ray_version" in json.load(answer):
+            told = json.load(answer)
+            if isinstance(told, dict) and "ray_version" in told:
                 return False
     except urllib.error.HTTPError as error:
         if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -148,8 +152,8 @@ def _asks_for_token(address: str) -> bool:
     raise LaunchError(f"{address}: is no job server of Ray", hint=_UNREACHABLE)
 
 
-def _connect(address: str, *, token: str | None) -> Any:
-    """Ray's client, which never waits longer than a minute for an answer, and heeds no address but ours."""
+def _client() -> Any:
+    """Ray's class of a client, made to wait a minute at most. Raises `StudyError` where ray[default] is not installed."""
     keep_quiet()
     try:
         import aiohttp  # noqa: F401 (Ray takes its absence, and that of requests, for one)
@@ -157,17 +161,16 @@ def _connect(address: str, *, token: str | None) -> Any:
         from ray.job_submission import JobSubmissionClient
     except ImportError as error:
         raise StudyError(
-            f"submitting needs ray[default], which is not installed: no module {error.name}", hint=_INSTALL
+            f"studies on a cluster need ray[default], which is not installed: there is no {error.name}", hint=_INSTALL
         ) from error
 
     class Client(JobSubmissionClient):
         def _do_request(self, *arguments: Any, **options: Any) -> Any:
             return super()._do_request(*arguments, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS), **options)
 
-    logging.getLogger(dashboard_sdk.__name__).setLevel(logging.WARNING)
-    logging.getLogger("ray._private.runtime_env.packaging").setLevel(logging.WARNING)
-    with _told(address), _no_other_address():
-        return Client(address, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+    for name in (dashboard_sdk.__name__, "ray._private.runtime_env.packaging"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell of every upload
+    return Client
 
 
 @contextmanager

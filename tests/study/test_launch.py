@@ -504,6 +504,17 @@ def test_other_data_are_refused(tmp_path: Path, finished: StudyFolder) -> None:
         resume(StudyFolder.open(tmp_path, "little"), trials=9)
 
 
+def test_a_cluster_without_a_token_is_warned_of(
+    tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Joining a cluster that lets everyone in is told once, with the remedy; its record says nothing of it."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    folder = launch(Space.parse(SPACE), tmp_path, trials=1, resources=Resources(address=ray_address))
+
+    assert capfd.readouterr().err.count("warning: this Ray cluster asks for no token") == 1
+    assert not folder.read().notes
+
+
 def test_nothing_runs_on_after_a_study(finished: StudyFolder) -> None:
     """No worker process of a finished study is left."""
     pids = {event["pid"] for event in read_events(finished) if event["event"] == "started"}

@@ -43,6 +43,7 @@ exec sleep 60
 STUDY = """#!/usr/bin/env bash
 echo "study $*" >> "$FAKE_LOG"
 trap 'echo "study got TERM" >> "$FAKE_LOG"; sleep 0.3; exit 143' TERM
+until (($(grep --count "srun ray start" "$FAKE_LOG") >= FAKE_NODES)); do sleep 0.05; done
 for ((i = 0; i < FAKE_SECONDS * 10; i++)); do sleep 0.1; done
 exit "$FAKE_CODE"
 """
@@ -212,6 +213,7 @@ def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
         "FAKE_LOG": str(tmp_path / "log"),
         "FAKE_SECONDS": "0",
         "FAKE_CODE": "0",
+        "FAKE_NODES": "0",
         "SLURM_JOB_ID": "77",
         "SLURM_JOB_NODELIST": "one,two,three",
         "SLURM_CPUS_PER_TASK": "2",
@@ -247,6 +249,7 @@ def wait_for(slurm: dict[str, str], line: str) -> None:
 
 def test_a_slurm_job_starts_ray_on_every_node_and_the_study_beside_it(slurm: dict[str, str]) -> None:
     """One head, one worker on each other node, and a launch at the head's address; nothing runs on when it has ended."""
+    slurm["FAKE_NODES"] = "3"  # the study takes until all nodes have joined
     job = start_job(slurm, "--trials", "5")
     out, _ = job.communicate(timeout=60)
 

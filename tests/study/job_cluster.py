@@ -29,9 +29,13 @@ class JobCluster:
 
     def study(self, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `study ARGUMENTS...` in a folder, as a client that knows the token."""
+        return self.run(folder, "from study.cli import main; main()", *arguments, **variables)
+
+    def run(self, folder: Path, script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run some Python as such a client."""
         environment = {**os.environ, "NO_COLOR": "1", "HOME": str(folder), "RAY_AUTH_TOKEN": TOKEN, **variables}
         return subprocess.run(
-            [sys.executable, "-c", "from study.cli import main; main()", *arguments],
+            [sys.executable, "-c", script, *arguments],
             cwd=folder,
             env={name: value for name, value in environment.items() if value},
             capture_output=True,

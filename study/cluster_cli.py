@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from study.options import json_option, results_option
+from study.options import JSON, RESULTS, fitted
 
 _ADDRESS = click.option(
     "--address",
@@ -28,7 +28,7 @@ _ADDRESS = click.option(
     "--cluster-results",
     help="Folder of all studies on the cluster, on storage that its nodes share.  [default: ~/study-results]",
 )
-@results_option
+@RESULTS
 def submit(arguments: tuple[str, ...], resumed: str | None, name: str | None, results: Path, **wanted: Any) -> None:
     """Hand a study to a Ray cluster as a job, which goes on when this machine is gone.
 
@@ -66,8 +66,8 @@ def submit(arguments: tuple[str, ...], resumed: str | None, name: str | None, re
 @click.command()
 @click.argument("name")
 @_ADDRESS
-@json_option
-@results_option
+@JSON
+@RESULTS
 def status(name: str, address: str | None, as_json: bool, results: Path) -> None:
     """Tell how a submitted study goes: its job, and the study as far as it has come."""
     from study.launch.submitted import Submitted
@@ -79,7 +79,7 @@ def status(name: str, address: str | None, as_json: bool, results: Path) -> None
         return
     click.echo(f"{name}: {found['status']} on {found['address']} as {found['job']}, since {found['began']}")
     if text is not None:
-        click.echo(text)
+        fitted(text)
     if found["status"] == "failed":
         click.echo(f"{found['message']}; study logs {name} tells more", err=True)
 
@@ -88,7 +88,7 @@ def status(name: str, address: str | None, as_json: bool, results: Path) -> None
 @click.argument("name")
 @click.argument("trial", type=click.IntRange(min=0), required=False)
 @_ADDRESS
-@results_option
+@RESULTS
 def logs(name: str, trial: int | None, address: str | None, results: Path) -> None:
     """Print what a study, or one of its trials, has logged: one of this machine, or one that was submitted."""
     from study.launch.submitted import Place, Submitted
@@ -108,7 +108,7 @@ def logs(name: str, trial: int | None, address: str | None, results: Path) -> No
 @click.command()
 @click.argument("name")
 @_ADDRESS
-@results_option
+@RESULTS
 def stop(name: str, address: str | None, results: Path) -> None:
     """End a submitted study in order: running trials end their epoch, and the study can be resumed."""
     from study.launch.submitted import Submitted
@@ -123,7 +123,7 @@ def stop(name: str, address: str | None, results: Path) -> None:
 @click.argument("name")
 @_ADDRESS
 @click.option("--weights", is_flag=True, help="Bring models and checkpoints too.")
-@results_option
+@RESULTS
 def fetch(name: str, address: str | None, weights: bool, results: Path) -> None:
     """Bring the folder of a submitted study home, finished or running; repeated, what has changed since."""
     from study.launch.fetching import fetch as fetch_study

@@ -12,6 +12,7 @@ from typing import Any
 from colournet import floors
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
+from colournet.waiting import waiting
 from study import provenance
 from study.errors import LaunchError, StudyError
 from study.launch import failures, spaces, trust
@@ -124,13 +125,14 @@ class Plan:
     notes: Sequence[str] = ()
     """What else is to be noted."""
 
-    def event(self, record: StudyRecord, *, workers: int) -> dict[str, Any]:
+    def event(self, record: StudyRecord, *, workers: int, gpus_per_trial: float) -> dict[str, Any]:
         """The fields of the event that begins the session."""
         return {
             "trials": len(record.trials) if self.trials is None else self.trials,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "workers": workers,
+            "gpus_per_trial": gpus_per_trial,
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
             **({"space": self.space.text} if self.is_new else {}),
@@ -181,9 +183,10 @@ def run(
         listening(folder.title, folder.resume_command, console) as signals,
     ):
         keep_quiet()
-        from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
+        with waiting("loading Ray Tune and what was asked so far", file=console):
+            from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
 
-        source = make_source(plan.space, folder, writer.record)
+            source = make_source(plan.space, folder, writer.record)
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
@@ -191,7 +194,9 @@ def run(
         ):
             signals.listen()
             signals.check()
-            writer.append(plan.kind, **plan.event(writer.record, workers=capacity))
+            writer.append(
+                plan.kind, **plan.event(writer.record, workers=capacity, gpus_per_trial=resources.gpus_per_trial)
+            )
             for text in plan.notes:
                 writer.append("note", text=text)
             if resources.address is not None:
@@ -241,7 +246,8 @@ def prepare_bundle(space: Space, data_dir: Path | None) -> DataBundle:
     )
     palettes = space.palettes
     base = base.replace(num_colours=palettes[0].num_colours, colour_space=palettes[0].colour_space)
-    bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
+    with waiting("reading the data"):
+        bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
     for count in space.taken("train_images"):
         bundle.for_run(base.replace(train_images=count))  # raises if there are fewer
     return bundle

@@ -125,7 +125,7 @@ def test_only_our_packages_travel(tmp_path: Path) -> None:
         assert [path.name for path in Path(environment["working_dir"]).iterdir()] == ["space.toml"]
 
     assert [module.name for module in modules] == ["study", "colournet"]
-    assert kinds <= {".py", ".css", ".html", ".json", ".typed"}
+    assert kinds <= {".py", ".css", ".html", ".js", ".json", ".typed"}
     assert size < 5e6
     assert environment["env_vars"] == {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
 

@@ -9,6 +9,7 @@ import click
 
 from colournet.classifier_config import ClassifierConfig
 from colournet.options import DATA_DIR, options_of
+from colournet.waiting import waiting
 
 
 @click.command("train-classifier")
@@ -30,7 +31,8 @@ def train_classifier(out: Path, data_dir: Path | None, **settings: Any) -> None:
     config = ClassifierConfig.from_mapping({name: value for name, value in settings.items() if value is not None})
     folder = ClassifierFolder(out)
     folder.check()
-    training, validation = read_labelled(config, data_dir=data_dir)
+    with waiting("reading the data"):
+        training, validation = read_labelled(config, data_dir=data_dir)
     with epoch_progress(config.epochs, label="training the classifier") as tell:
         last = train_classifier_run(config, training, validation, folder, on_epoch=tell)
     count = len(validation.images)

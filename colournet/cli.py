@@ -12,6 +12,7 @@ from colournet import entrypoint
 from colournet.classifier_cli import train_classifier
 from colournet.config import COLOUR_SPACES, MODELS
 from colournet.options import DATA_DIR, config_options, read_settings, split_names
+from colournet.waiting import waiting
 
 _SPLIT = click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Which images."
@@ -51,7 +52,8 @@ def train(config_file: Path | None, out: Path | None, resume: bool, data_dir: Pa
     folder.check(resume=resume)
     if resume and config_file is None:
         config = read_settings(folder.config, settings)
-    data = prepare(config, data_dir=data_dir).for_run(config)
+    with waiting("reading the data"):
+        data = prepare(config, data_dir=data_dir).for_run(config)
     with epoch_progress(config.epochs) as tell:
         result = train_run(config, data, folder, resume=resume, on_epoch=tell)
     best = result.best
@@ -82,10 +84,12 @@ def evaluate(run: Path, split: str, classifier: Path | None, as_json: bool, data
 
     model = load_model(RunFolder(run).model if run.is_dir() else run)
     config = model.config
-    judge = None if classifier is None else open_judge(classifier, config, split=split, data_dir=data_dir)
-    images = read_images(config, split=split, data_dir=data_dir)
-    train_images = read_train_images(config.replace(extra_classes=()), data_dir=data_dir)
-    scores = evaluate_seen(model, images, train_images, judge=judge)
+    with waiting("reading the data"):
+        judge = None if classifier is None else open_judge(classifier, config, split=split, data_dir=data_dir)
+        images = read_images(config, split=split, data_dir=data_dir)
+        train_images = read_train_images(config.replace(extra_classes=()), data_dir=data_dir)
+    with waiting(f"scoring {len(images):,} images"):
+        scores = evaluate_seen(model, images, train_images, judge=judge)
     if as_json:
         click.echo(json.dumps(scores, indent=2, allow_nan=False))
         return
@@ -139,7 +143,8 @@ def import_handout(weights: Path, palette: Path | None, out: Path, model: str | 
     from colournet.handout import import_weights
     from colournet.runs import RunFolder
 
-    imported = import_weights(weights, RunFolder(out), palette_file=palette, model=model, data_dir=data_dir)
+    with waiting("importing the weights"):
+        imported = import_weights(weights, RunFolder(out), palette_file=palette, model=model, data_dir=data_dir)
     config = imported.config
     click.echo(f"{weights.name} is taken for a {config.model}: {imported.reason}", err=True)
     click.echo(
@@ -183,14 +188,15 @@ def palette(
     from colournet import swatches
 
     swatches.check_path(out)
-    fitted = swatches.fit(
-        dataset=dataset,
-        categories=split_names(category),
-        num_colours=num_colours,
-        space=space,
-        data_seed=data_seed,
-        data_dir=data_dir,
-    )
+    with waiting(f"fitting {num_colours:,} colours"):
+        fitted = swatches.fit(
+            dataset=dataset,
+            categories=split_names(category),
+            num_colours=num_colours,
+            space=space,
+            data_seed=data_seed,
+            data_dir=data_dir,
+        )
     picture = swatches.save(fitted, out)
     click.echo(f"{out}: {swatches.title(fitted)}; picture {picture}")
 
@@ -251,7 +257,9 @@ def activations(runs: tuple[Path, ...], indices: tuple[int, ...], split: str, ou
     """Draw what the blocks of one or more runs answer to the same image."""
     from colournet.show_activations import show_activations
 
-    for path in show_activations(runs, indices, split=split, out=out, data_dir=data_dir):
+    with waiting("drawing the activations"):
+        paths = list(show_activations(runs, indices, split=split, out=out, data_dir=data_dir))
+    for path in paths:
         click.echo(path)
 
 
@@ -272,7 +280,8 @@ def compare(runs: tuple[Path, ...], data_dir: Path | None, **wanted: Any) -> Non
     """Show several runs beside each other: settings and scores, training curves, samples."""
     from colournet.compare import compare_runs
 
-    comparison = compare_runs(runs, data_dir=data_dir, **wanted)
+    with waiting("comparing the runs"):
+        comparison = compare_runs(runs, data_dir=data_dir, **wanted)
     click.echo(comparison.table)
     for note in comparison.notes:
         click.echo(f"note: {note}", err=True)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from colournet.errors import DataError
+from colournet.waiting import paused
 
 _CHUNK_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 30.0  # of silence, not of the whole download
@@ -70,7 +71,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _download(url: str, part: Path, *, progress: bool) -> None:
-    with _open(url, part) as response, _bar(progress) as bar:
+    with _open(url, part) as response, paused(), _bar(progress) as bar:
         start = part.stat().st_size if _resumes(response, part) else 0
         total = _total_bytes(response, start)
         task = bar.add_task(url.rpartition("/")[2], completed=start, total=total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -15,6 +16,7 @@ from rich.table import Table
 from colournet.colourize import Outcome
 from colournet.errors import DataError
 
+_LINE_SECONDS = 30.0
 _FLOOR_NAMES = {
     "grey_copy": "grey copy",
     "grey_table": "grey table",
@@ -71,7 +73,10 @@ class Epoch(Protocol):
 
 @contextmanager
 def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[Callable[[Epoch], None]]:
-    """Show a bar over epochs while the block runs; answer the `on_epoch` that moves it."""
+    """Show a bar over epochs while the block runs; answer the `on_epoch` that moves it.
+
+    Where stderr is no terminal there is a line instead, now and then, while training takes long.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -82,10 +87,15 @@ def epoch_progress(epochs: int, *, label: str = "training") -> Iterator[Callable
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=epochs, last="")
+        told = time.monotonic()
 
         def tell(metrics: Epoch) -> None:
+            nonlocal told
             last = f"val loss {metrics.val_loss:.4f}, accuracy {metrics.val_accuracy:.1%}"
             progress.update(task, completed=metrics.epoch, last=last)
+            if not console.is_terminal and time.monotonic() - told >= _LINE_SECONDS:
+                told = time.monotonic()
+                console.print(f"{label}: {metrics.epoch} of {epochs} epochs, {last}", markup=False, highlight=False)
 
         yield tell
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from study.records import ENDED, StudyRecord, TrialRecord
+from study.records import ENDED, Event, StudyRecord, TrialRecord
+
+_STRETCHES = (timedelta(hours=1), timedelta(hours=8), timedelta(hours=64))
+_LEAST_EPOCHS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,17 @@ class Forecast:
     """Seconds on one worker."""
     seconds: float
     """Wall-clock seconds with as many workers as the latest session had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How fast a study goes, over the latest stretch of time."""
+
+    epochs_per_hour: float
+    trials_per_hour: float
+    """Trials that ended, however they did."""
+    seconds: float
+    """Length of the stretch."""
 
 
 def spent(record: StudyRecord) -> Spent:
@@ -68,6 +83,35 @@ def forecast(record: StudyRecord) -> Forecast | None:
         worker_seconds=worker_seconds,
         seconds=worker_seconds / min(workers, left),
     )
+
+
+def rate(record: StudyRecord, now: datetime) -> Rate | None:
+    """The rate of the latest session over the last hour, or over longer where that has hardly an epoch: 8 hours, 64, or all.
+
+    None before its first epoch. Times are those that were recorded, by the driver's clock.
+    """
+    if record.session is None:
+        return None
+    began = _time(record.session["time"])
+    for begin in (*(max(began, now - stretch) for stretch in _STRETCHES), began):
+        recent = [trial for trial in record.trials.values() if trial.ended is None or _time(trial.ended) > begin]
+        epochs = sum(_is_after(begin, event) for trial in recent for event in trial.epochs.values())
+        if epochs >= _LEAST_EPOCHS or begin == began:
+            break
+    seconds = (now - begin).total_seconds()
+    if not epochs or seconds <= 0:
+        return None
+    ended = sum(trial.ended is not None for trial in recent)
+    return Rate(epochs_per_hour=3600 * epochs / seconds, trials_per_hour=3600 * ended / seconds, seconds=seconds)
+
+
+def _is_after(begin: datetime, epoch: Event) -> bool:
+    """Whether an epoch was trained since; one that was filled in from a checkpoint was trained before."""
+    return not epoch.get("filled_in") and _time(epoch["time"]) > begin
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _seconds(trials: list[TrialRecord]) -> float:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from colournet import entrypoint
+from colournet.waiting import waiting
+from study.cluster_cli import COMMANDS as _ON_CLUSTERS
+from study.compare_cli import compare
+from study.options import JSON as _JSON
+from study.options import RESULTS as _RESULTS
+from study.options import fitted as _print
 from study.options import limit_options, resource_options
 
 if TYPE_CHECKING:
     from study.launch.resources import Resources
 
-_RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all studies.",
-)
 _DATA_DIR = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,6 +32,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(package_name="colournet-study")
 def cli() -> None:
     """Answer questions about training by measurement: searches by Ray Tune and Optuna over colournet."""
+
+
+cli.add_command(compare)
+for _command in _ON_CLUSTERS:
+    cli.add_command(_command)
 
 
 @cli.command()
@@ -129,8 +130,10 @@ def confirm(name: str, as_json: bool, results: Path, **wanted: Any) -> None:
     from study.store import StudyFolder
 
     study = StudyFolder.open(results, name)
-    judgement = Judgement.read(confirm_study(study, **wanted))
-    publish(judgement)
+    folder = confirm_study(study, **wanted)
+    with waiting(f"judging the runs of {name}"):
+        judgement = Judgement.read(folder)
+        publish(judgement)
     _print(json.dumps(to_mapping(judgement), indent=2) if as_json else text(judgement))
     newer = overtaken(study, judgement.confirmation)
     if newer is not None:
@@ -157,14 +160,23 @@ def list_(as_json: bool, results: Path) -> None:
 @cli.command()
 @click.argument("name")
 @click.argument("trial", type=click.IntRange(min=0), required=False)
+@click.option(
+    "--watch", "is_watching", is_flag=True, help="Follow the study until it ends; with --json a line a change."
+)
 @_JSON
 @_RESULTS
-def show(name: str, trial: int | None, as_json: bool, results: Path) -> None:
+def show(name: str, trial: int | None, is_watching: bool, as_json: bool, results: Path) -> None:
     """Show a study, finished or running, or one of its trials."""
     from study.store import StudyFolder
     from study.summary import study_json, study_text, trial_json, trial_text
+    from study.watch import watch
 
     folder = StudyFolder.open(results, name)
+    if is_watching:
+        if trial is not None:
+            raise click.UsageError("--watch follows a study, not one of its trials")
+        watch(folder, as_json=as_json, tell=click.echo)
+        return
     record = folder.read()
     if trial is None:
         _print(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
@@ -178,10 +190,14 @@ def show(name: str, trial: int | None, as_json: bool, results: Path) -> None:
 @_RESULTS
 def analyze(name: str, results: Path) -> None:
     """Draw the figures of a study, finished or running, and write its report."""
+    from study.analysis.progress import activity
     from study.analysis.report import write_report
     from study.store import StudyFolder
 
-    for path in write_report(StudyFolder.open(results, name)):
+    folder = StudyFolder.open(results, name)
+    with activity() as tell:
+        written = write_report(folder, tell)
+    for path in written:
         click.echo(path)
 
 
@@ -210,11 +226,13 @@ def export(name: str, kind: str, out: Path | None, results: Path) -> None:
     if kind == "optuna":
         from study.launch.optuna_export import export as export_storage
 
-        written = [export_storage(folder, out)]
+        with waiting(f"writing {name} for Optuna"):
+            written = [export_storage(folder, out)]
     else:
         from study.analysis.export import export as export_tables
 
-        written = export_tables(folder, kind, out)
+        with waiting(f"writing the tables of {name}"):
+            written = export_tables(folder, kind, out)
     for path in written:
         click.echo(path)
 
@@ -270,16 +288,10 @@ def doctor(name: str, repair: bool, as_json: bool, results: Path) -> None:
     """Check a study's folder: its record, its files, and whether they agree."""
     from study.doctor import diagnose, mend
 
-    diagnosis = mend(results, name) if repair else diagnose(results, name)
+    with waiting(f"looking at every file of {name}"):
+        diagnosis = mend(results, name) if repair else diagnose(results, name)
     click.echo(json.dumps(diagnosis.to_mapping(), indent=2) if as_json else str(diagnosis))
     diagnosis.check()
-
-
-def _print(text: str) -> None:
-    """Print, and cut lines that would wrap in a terminal; a file or a pipe gets them whole."""
-    from study.text import fit
-
-    click.echo(fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
 def _print_study(folder: Any) -> None:

@@ -89,6 +89,7 @@ _MAY_HAVE_SESSION: Mapping[str, _Field] = {
     "limits": (_is_limits, "a table of numbers or null"),
     "time_budget_seconds": _SCORE,
     "epoch_budget": _COUNT,
+    "gpus_per_trial": _SCORE,
 }
 
 TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {

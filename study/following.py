@@ -28,6 +28,13 @@ class Follower:
         is_orphan = not self.record.is_live and trial.state not in ENDED
         return replace(trial, state="interrupted") if is_orphan else trial
 
+    @property
+    def seen(self) -> StudyRecord:
+        """The record of the last look as `StudyFolder.read` shows it."""
+        if self.record.is_live:
+            return self.record
+        return replace(self.record, trials={number: self.trial(number) for number in self.record.trials})
+
     def look(self) -> set[int]:
         """Fold what was written since the last look; answer the trials of which something was, or whose driver came or went.
 

@@ -75,7 +75,7 @@ class TrialLayout:
 
     @property
     def log(self) -> Path:
-        """What went wrong, with the traceback; there only if something did."""
+        """When each attempt began, its epochs, how it ended; the traceback of what went wrong."""
         return self.root / "log.txt"
 
     def attempt(self, number: int) -> Path:

@@ -1,15 +1,34 @@
-"""Options that several commands of `study` share: where trials run, and how far a study may go."""
+"""What several commands of `study` share: options on where trials run and how far a study may go, and how they print."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 Command = Callable[..., Any]
+
+RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of all studies.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def fitted(text: str) -> None:
+    """Print, and cut lines that would wrap in a terminal; a file or a pipe gets them whole."""
+    from study.text import fit
+
+    click.echo(fit(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)
 
 
 class Amount(click.ParamType[Any]):

@@ -52,6 +52,10 @@ class StudyRecord:
     """The limits of the latest session, as `study.limits.Limits` reads them."""
     session: Event | None = None
     """The `launched` or `resumed` event of the latest session."""
+    worker_seconds: float = 0.0
+    """Time that workers spent in epochs, those that a later attempt repeated included."""
+    gpu_seconds: float = 0.0
+    """The same times the share of a GPU that each took; a whole one where a session did not tell."""
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
@@ -108,6 +112,8 @@ class StudyRecord:
             self.target = max(self.target, len(self.trials))
         else:
             self.trials[event["trial"]].apply(event)
+            if kind == "epoch":
+                self._add_cost(self.trials[event["trial"]], event)
 
     def trial(self, number: int) -> TrialRecord:
         """The trial called `number`. Raises `RecordError` if there is none."""
@@ -158,6 +164,13 @@ class StudyRecord:
             self.ended, self.message = event["reason"], event.get("message")
         else:
             self.notes.append(event["text"])
+
+    def _add_cost(self, trial: TrialRecord, epoch: Event) -> None:
+        seconds = epoch["seconds"] or 0.0
+        self.worker_seconds += seconds
+        if trial.device is not None and not trial.device.startswith("cpu"):
+            share = (self.session or {}).get("gpus_per_trial") or 1.0
+            self.gpu_seconds += share * seconds
 
     def _interrupt_orphans(self) -> None:
         """What still runs when a new driver starts was left behind by one that died."""

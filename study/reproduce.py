@@ -17,6 +17,7 @@ from colournet.metrics import EpochMetrics
 from colournet.palette_name import PaletteName
 from colournet.progress import epoch_progress
 from colournet.runs import RunFolder, train_run
+from colournet.waiting import waiting
 from study import provenance
 from study.errors import StudyError
 from study.records import Event, TrialRecord
@@ -68,9 +69,9 @@ def reproduce(
     """
     trial = _choose(folder, number)
     config = folder.space.config(trial.params, seed=trial.seed)
-    bundle = prepare(
-        config, data_dir=data_dir, palettes=[PaletteName.parse(name) for name in folder.manifest["palettes"]]
-    )
+    palettes = [PaletteName.parse(name) for name in folder.manifest["palettes"]]
+    with waiting("reading the data"):
+        bundle = prepare(config, data_dir=data_dir, palettes=palettes)
     run = _fresh_run(folder, trial)
     with epoch_progress(trial.last_epoch, label=f"trial {trial.number}, again") as show:
 

@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from study.accounting import forecast, spent
+from study.accounting import forecast, rate, spent
 from study.errors import RecordError
 from study.layout import StudyLayout
 from study.records import ENDED, StudyRecord, TrialRecord
@@ -18,6 +19,8 @@ from study.text import describe_params, duration, format_value, table
 
 _MOST_TRIALS = 20
 _MOST_FAILED = 5
+_LEFT = 5
+"""Where the time left stands among the columns of the list, which has it while any study runs."""
 _EPOCHS_OF = {
     "completed": "in completed trials",
     "pruned": "in pruned ones",
@@ -30,6 +33,7 @@ _EPOCHS_OF = {
 def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
     """The state of a study for machines; these keys stay."""
     best, rest = folder.best(record), forecast(record)
+    pace = rate(record, datetime.now(UTC)) if record.is_live else None
     return {
         "name": folder.name,
         "state": folder.state(record),
@@ -41,7 +45,14 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
         "epochs_trained": record.trained,
         "epochs": {**asdict(spent(record)), "wasted": spent(record).wasted},
+        "cost": {"worker_seconds": record.worker_seconds, "gpu_seconds": record.gpu_seconds},
+        "rate": None if pace is None else asdict(pace),
         "forecast": None if rest is None else asdict(rest),
+        "failures": [
+            {"number": trial.number, "reason": trial.reason, "message": trial.message}
+            for trial in record.trials.values()
+            if trial.state == "failed"
+        ],
         "interruptions": dict(sum((trial.interruptions for trial in record.trials.values()), Counter())),
         "ended": None if record.ended is None else {"reason": record.ended, "message": record.message},
         "confirmations": list(_confirmations(folder)),
@@ -81,9 +92,12 @@ def list_json(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def study_list(entries: Iterable[Mapping[str, Any]]) -> str:
-    """One line a study, from `list_json`."""
-    header = ["study", "state", "trials", "objective", "best", "created (UTC)"]
-    return table(header, [_row(entry) for entry in entries], right=(2, 4))
+    """One line a study, from `list_json`; how much time is left, while any of them runs."""
+    header = ["study", "state", "trials", "objective", "best", "left", "created (UTC)"]
+    rows = [header, *(_row(entry) for entry in entries)]
+    if not any(row[_LEFT] for row in rows[1:]):
+        rows = [[*row[:_LEFT], *row[_LEFT + 1 :]] for row in rows]
+    return table(rows[0], rows[1:], right=(2, 4))
 
 
 def _entry(path: Path) -> dict[str, Any]:
@@ -96,11 +110,13 @@ def _entry(path: Path) -> dict[str, Any]:
 
 def _row(entry: Mapping[str, Any]) -> list[str]:
     if entry["state"] == "damaged":
-        return [entry["name"], "damaged", "", "", "", entry["reason"]]
+        return [entry["name"], "damaged", "", "", "", "", entry["reason"]]
     ended = sum(entry["trials"][state] for state in ENDED)
     best = "" if entry["best"] is None else f"{entry['best']['value']:.4f}"
     trials = f"{ended}/{entry['target']}"
-    return [entry["name"], entry["state"], trials, entry["objective"]["metric"], best, entry["created"]]
+    rest = entry["forecast"] if entry["state"] == "running" else None
+    left = "" if rest is None else duration(rest["seconds"])
+    return [entry["name"], entry["state"], trials, entry["objective"]["metric"], best, left, entry["created"]]
 
 
 def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = True) -> str:
@@ -113,7 +129,7 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
         f"  trials     {counts}",
         *_data_lines(folder),
         f"  objective  {objective['metric']}, {objective['goal']}, of a trial's best epoch",
-        *_cost_lines(record),
+        *_cost_lines(record, told),
     ]
     best = folder.best(record)
     if best is not None:
@@ -230,14 +246,32 @@ def _why(record: StudyRecord) -> str:
     return f" ({record.ended})" if record.message is None else f" ({record.ended}: {record.message})"
 
 
-def _cost_lines(record: StudyRecord) -> list[str]:
-    """What was trained, to what end, and what is left to train."""
-    seconds = sum(trial.seconds for trial in record.trials.values())
-    lines = [f"  trained    {record.trained} epochs, {duration(seconds)} of workers' time"]
+def cost_text(record: StudyRecord) -> str:
+    """What a study has cost so far: `117 epochs, 11 min of workers' time`, and the hours of GPUs where there are any."""
+    gpus = f", {record.gpu_seconds / 3600:.3g} GPU hours" if record.gpu_seconds else ""
+    epochs = f"{record.trained:,} epoch{'' if record.trained == 1 else 's'}"
+    return f"{epochs}, {duration(record.worker_seconds)} of workers' time{gpus}"
+
+
+def rate_text(pace: Mapping[str, float]) -> str:
+    """How fast it goes, from the fields of `study.accounting.Rate`: `120 epochs and 11 trials an hour`."""
+    return f"{_amount(pace['epochs_per_hour'])} epochs and {_amount(pace['trials_per_hour'])} trials an hour"
+
+
+def _amount(count: float) -> str:
+    """A count that may be a fraction, to two digits at least."""
+    return f"{count:,.0f}" if count >= 10 or count == 0 else f"{count:.2g}"
+
+
+def _cost_lines(record: StudyRecord, told: Mapping[str, Any]) -> list[str]:
+    """What was trained, to what end, how fast, and what is left to train."""
+    lines = [f"  trained    {cost_text(record)}"]
     parts = [f"{count} {_EPOCHS_OF[of]}" for of, count in asdict(spent(record)).items() if count]
     if len(parts) > 1:
         lines.append("             " + ", ".join(parts))
-    rest = forecast(record)
+    pace, rest = told["rate"], forecast(record)
+    if pace is not None:
+        lines.append(f"  rate       {rate_text(pace)}, over the last {duration(pace['seconds'])}")
     if rest is not None:
         lines.append(
             f"  left       {rest.trials} trials, about {rest.epochs:.0f} epochs, {duration(rest.worker_seconds)} of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,13 +16,14 @@ from study.analysis.loaded import Loaded
 from study.analysis.measure import Measure
 from study.analysis.plot import Plot, Words
 from study.analysis.ranges import Range
-from study.analysis.style import INK, MODELS
+from study.analysis.style import INK, MODELS, Mark
 
 _COSTS: Mapping[str, str] = {
     "parameters": "trained weights",
     "multiply_adds": "multiply-adds an image",
     "epoch_seconds": "seconds an epoch",
 }
+_STEPS = 10  # of cost, where there are many trials
 
 
 def draw(study: Loaded) -> Figure:
@@ -48,9 +50,13 @@ def against(scored: pd.DataFrame, cost: str, measure: Measure, span: Range, *, a
     """Points coloured by model, pruned trials hollow, and the front of the completed ones as a step line."""
     known = scored.dropna(subset=[cost])
     for model, mark in MODELS.items():
-        for state, group in known[known["model"] == model].groupby("state"):
+        of_model = known[known["model"] == model]
+        if len(known) > style.MANY:
+            _band(summaries.completed(of_model), cost, measure, mark, ax=ax)
+            continue
+        for state, group in of_model.groupby("state"):
             x, y = group[cost].astype(float).tolist(), (group["value"] * measure.factor).tolist()
-            style.points(x, y, mark, span, ax=ax, hollow=state == "pruned", many=len(known) > style.MANY)
+            style.points(x, y, mark, span, ax=ax, hollow=state == "pruned")
     worth = pareto.front(summaries.completed(known), cost, goal=measure.goal)
     if len(worth):
         right = float(known[cost].max())
@@ -63,6 +69,16 @@ def against(scored: pd.DataFrame, cost: str, measure: Measure, span: Range, *, a
     ax.set_title(f"n = {done:,} completed, {len(known) - done:,} pruned")
     if known.empty:
         style.say_empty(ax, "no trial has a value yet")
+
+
+def _band(done: pd.DataFrame, cost: str, measure: Measure, mark: Mark, *, ax: Axes) -> None:
+    """Median, and the middle four fifths, of many trials in steps of cost."""
+    costs = done[cost].astype(float)
+    logarithm = pd.Series(np.log(costs.to_numpy()), done.index)
+    steps = pd.cut(logarithm, _STEPS, labels=False) if costs.nunique() > 1 else 0 * logarithm
+    place, values = costs.groupby(steps).median(), (done["value"] * measure.factor).groupby(steps)
+    ax.fill_between(place, values.quantile(0.1), values.quantile(0.9), color=mark.colour, alpha=0.18, linewidth=0)
+    ax.plot(place, values.median(), color=mark.colour, marker=mark.marker, markersize=4, linewidth=1.6)
 
 
 def tell(study: Loaded) -> Words:
@@ -88,7 +104,7 @@ def tell(study: Loaded) -> Words:
         f"The {measure.name} at each trial's best epoch against what its network costs: trained weights, multiply-adds of one "
         "forward pass over one image, and the mean time of its epochs on its worker, which other work there may have "
         "slowed. The line joins the completed trials that no cheaper one equals (the Pareto front); pruned trials, hollow, "
-        "are not on it."
+        "are not on it. More than 200 trials are drawn as medians and middle four fifths of the completed ones, by cost."
     )
     return Words(answer, reading, f"{measure.name} against cost. {answer}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -64,14 +65,8 @@ def values(study: Loaded, *, ax: Axes) -> None:
     span = ranges.readable(done["value"] * measure.factor, goal=measure.goal, floor=floor)
     rows = [(field, level) for field in _fields(study) for level in summaries.levels_of(study.trials, field)]
     for place, (field, level) in enumerate(rows):
-        group = done[done[field] == level]
-        shown = (group["value"] * measure.factor).clip(span.low, span.high)
-        spread = [
-            place + 0.3 * (2 * rank / max(len(shown) - 1, 1) - 1) * (len(shown) > 1) for rank in range(len(shown))
-        ]
-        many = len(done) > style.MANY
-        colour = STATES["completed"].colour
-        ax.scatter(shown, spread, s=6 if many else 18, color=colour, alpha=0.35 if many else 0.7, rasterized=many)
+        shown = (done.loc[done[field] == level, "value"] * measure.factor).clip(span.low, span.high)
+        _spread(shown, place, ax=ax)
         if len(shown):
             middle = [shown.median()] * 2
             ax.plot(middle, [place - 0.36, place + 0.36], color=INK, linewidth=2, solid_capstyle="butt")
@@ -89,13 +84,32 @@ def values(study: Loaded, *, ax: Axes) -> None:
         style.say_empty(ax, "no trial has completed")
 
 
+def _spread(shown: pd.Series[float], place: int, *, ax: Axes) -> None:
+    """A point a trial; of many, the middle half as a thick bar and the middle nine tenths as a thin one."""
+    colour = STATES["completed"].colour
+    if len(shown) > style.MANY:
+        for share, width in ((0.9, 2), (0.5, 7)):
+            ends = shown.quantile([(1 - share) / 2, (1 + share) / 2])
+            ax.plot(ends, [place, place], color=colour, linewidth=width, alpha=0.7, solid_capstyle="butt")
+        return
+    last = max(len(shown) - 1, 1)
+    spread = [place + 0.3 * (2 * rank / last - 1) * (len(shown) > 1) for rank in range(len(shown))]
+    ax.scatter(shown, spread, s=18, color=colour, alpha=0.7)
+
+
 def tell(study: Loaded) -> Words:
     """What helps, what harms, and of what neither can be said."""
     table, measure = _table(study), study.measure
     known = table[table["kind"] != "unknown"]
-    told = "; ".join(_sentence(row, measure) for row in known.to_dict("records"))
+    clear = known["p"] < 1 - LEVEL
+    told = [_effect(row, measure) for row in known[clear].to_dict("records")]
+    unclear = [_no_effect(row, measure) for row in known[~clear].to_dict("records")]
+    told += [f"no clear difference: {', '.join(unclear)}"] if unclear else []
     done = len(summaries.completed(study.trials))
-    answer = f"{told[:1].upper()}{told[1:]}." if told else f"n = {done} completed trials are too few to compare."
+    answer = f"n = {done} completed trials are too few to compare."
+    if told:
+        told[0] = told[0][:1].upper() + told[0][1:]
+        answer = f"{'; '.join(told)}."
     paired, adjusted = (known["kind"] == "paired").any(), (known["kind"] == "adjusted").any()
     reading = "Left: the objective with each augmentation less the objective without, mean and 95 % interval. "
     if paired:
@@ -109,23 +123,31 @@ def tell(study: Loaded) -> Words:
         )
     reading += (
         "Coloured where p < 0.05, corrected (Holm) for all of them; grey where no effect is shown. Right: the completed "
-        "trials themselves, with their medians."
+        "trials themselves, with their medians; of more than 200, bars of the middle half and of the middle nine tenths."
     )
     return Words(answer, reading, f"Effects of augmentation on {measure.name}. {answer}")
 
 
-def _sentence(row: Mapping[Any, Any], measure: Measure) -> str:
-    size = f"n = {row['n']} {'pairs' if row['kind'] == 'paired' else 'trials, adjusted'}"
-    name = _words(row["field"], row["level"])
-    if not row["p"] < 1 - LEVEL:
-        between = measure.interval(row["low"], row["high"])
-        return f"{name}: no clear difference ({measure.signed(row['difference'])}, 95 % interval {between}, {size})"
+def _effect(row: Mapping[Any, Any], measure: Measure) -> str:
     side = "better" if _is_better(row, measure) else "worse"
     near, far = sorted((row["low"], row["high"]), key=abs)
     between = f"{measure.difference(near)} to {measure.difference(far)}"
-    return f"{name}: {measure.difference(row['difference'])} {side} (95 % interval {between}, {size})"
+    return f"{_named(row)} {measure.difference(row['difference'])} {side} (95 % interval {between}, {_size(row)})"
 
 
+def _no_effect(row: Mapping[Any, Any], measure: Measure) -> str:
+    return f"{_named(row)} ({measure.interval(row['low'], row['high'])}, {_size(row)})"
+
+
+def _named(row: Mapping[Any, Any]) -> str:
+    return _words(row["field"], row["level"])
+
+
+def _size(row: Mapping[Any, Any]) -> str:
+    return f"n = {row['n']:,} {'pairs' if row['kind'] == 'paired' else 'trials, adjusted'}"
+
+
+@lru_cache(maxsize=1)
 def _table(study: Loaded) -> pd.DataFrame:
     return effects(study.trials, _fields(study), searched=list(study.space.search))
 

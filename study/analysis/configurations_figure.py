@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -21,10 +23,12 @@ from study.analysis.style import INK, MODELS, Mark
 
 _MOST_ROWS = 20
 _LEAST = 3
+_MOST_LEVELS = 6
 _ROW_INCHES = 0.27
 _SHORT = {"kernel_size": "kernel {}", "num_filters": "{} filters", "dilation": "dilation {}", "colour_space": "{}"}
 
 
+@lru_cache(maxsize=1)
 def combinations(study: Loaded) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """The combinations, the best mean first: `name`, model, n, mean, low, high (95 % interval); their trials; the epoch.
 
@@ -32,8 +36,14 @@ def combinations(study: Loaded) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """
     measure, last = study.measure, summaries.common_epoch(study.epochs)
     found = summaries.at_epoch(study.trials, study.epochs, last, metric=measure.metric, goal=measure.goal)
-    fields = summaries.varying(study.trials, list(FIELDS))
-    found = found.assign(name=[_name(row, fields) for row in found.to_dict("records")])
+    words = {
+        field: {
+            level: _words(field, level, many=found[field].nunique() > _MOST_LEVELS) for level in found[field].unique()
+        }
+        for field in summaries.varying(study.trials, list(FIELDS))
+        if field in _SHORT
+    }
+    found = found.assign(name=[_name(row, words) for row in found.to_dict("records")])
     rows = [
         (name, group["model"].iloc[0], seen.n, seen.mean, seen.low, seen.high)
         for name, group in found.groupby("name")
@@ -107,22 +117,27 @@ def tell(study: Loaded) -> Words:
             f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {len(table) - 1} other combinations with "
             f"{measure.text(best['mean'])} (n = {best['n']})"
         )
-        answer += "." if best["n"] > 1 and (table["n"] > 1).all() else "; most were tried once, so chance has its part."
+        answer += "." if best["n"] >= _LEAST else "; so few trials leave much to chance."
     reading = (
         f"The best {measure.name} by epoch {last}, which four fifths of the trials or more reached: pruned ones (hollow) "
         "count, so every trial had the same chance. Strokes are means, lines their 95 % intervals (from n = 3). Other "
-        "settings than these may differ between the trials of a row."
+        "settings than these may differ between the trials of a row; numbers of filters stand in octaves where many were tried."
     )
     return Words(answer, reading, f"{measure.name} by combination of architecture settings. {answer}")
 
 
-def _name(row: Mapping[Any, Any], fields: list[str]) -> str:
+def _name(row: Mapping[Any, Any], words: Mapping[str, Mapping[Any, str]]) -> str:
     """Model, then what varies beside it; dilation only where there is one."""
-    parts = [str(row["model"])]
-    for field, words in _SHORT.items():
-        if field in fields and not (field == "dilation" and row["model"] != "dilated_unet"):
-            parts.append(words.format(row[field]))
-    return ", ".join(parts)
+    told = [words[field][row[field]] for field in words if field != "dilation" or row["model"] == "dilated_unet"]
+    return ", ".join([str(row["model"]), *told])
+
+
+def _words(field: str, level: Any, *, many: bool) -> str:
+    """A level in words; of a number with many, the octave that it lies in."""
+    if not many:
+        return _SHORT[field].format(level)
+    low = 2 ** int(math.log2(level))
+    return _SHORT[field].format(f"{low} to {2 * low - 1}")
 
 
 def _handles(table: pd.DataFrame) -> list[Line2D]:

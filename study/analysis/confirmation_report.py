@@ -54,6 +54,11 @@ def section(study: StudyFolder) -> str:
     return html.section("Did the best trial win?", *parts)
 
 
+def verdicts(study: StudyFolder) -> list[str]:
+    """What each confirmation of a study came to, in a sentence."""
+    return [f"{judgement.verdict.outcome.capitalize()}: {sentences(judgement)[0]}" for judgement in _judgements(study)]
+
+
 def _judgements(study: StudyFolder) -> list[Judgement]:
     return [Judgement.read(StudyFolder(root)) for root in study.confirmations]
 

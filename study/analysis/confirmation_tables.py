@@ -82,7 +82,7 @@ def _candidate_row(name: str, row: Row, measure: Measure) -> list[str]:
 
 def _question(found: Question, measure: Measure) -> list[str]:
     difference = found.difference
-    interval = measure.interval(difference.low, difference.high)
+    interval = f"{measure.signed(difference.low)} to {measure.signed(difference.high)}"
     return [str(difference.n), measure.signed(difference.mean), interval, _p(found.p), _p(found.p_corrected)]
 
 

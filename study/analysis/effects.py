@@ -114,19 +114,22 @@ def _effect(done: pd.DataFrame, field: str, level: object, *, searched: Sequence
 def _adjusted(
     done: pd.DataFrame, field: str, level: object, *, searched: Sequence[str]
 ) -> tuple[float, float, int] | None:
-    """Difference, standard error and degrees of freedom by least squares; None where the trials cannot tell."""
+    """Difference, standard error and degrees of freedom by least squares; None where the trials cannot tell.
+
+    Settings that say the same of each trial, as a dilation does of the model, share what they explain.
+    """
     columns = {f"{field} = {level}": _is(done, field, level)}
     for name in searched:
         columns |= _columns(done, name, but=level if name == field else None)
     matrix = np.asarray(np.column_stack([np.ones(len(done)), *columns.values()]), dtype=np.float64)
     target = done["value"].to_numpy(float)
-    freedom = len(done) - matrix.shape[1]
-    if freedom < _LEAST_FREEDOM or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-        return None
-    inverse = np.linalg.inv(matrix.T @ matrix)
-    weights = inverse @ matrix.T @ target
+    freedom = len(done) - int(np.linalg.matrix_rank(matrix))
+    inverse = np.linalg.pinv(matrix)
+    if freedom < _LEAST_FREEDOM or not np.allclose((inverse @ matrix)[1], np.eye(matrix.shape[1])[1], atol=1e-8):
+        return None  # too few trials, or the level came with another setting always
+    weights = inverse @ target
     variance = float(((target - matrix @ weights) ** 2).sum()) / freedom
-    return float(weights[1]), math.sqrt(variance * inverse[1, 1]), freedom
+    return float(weights[1]), math.sqrt(variance * float((inverse[1] ** 2).sum())), freedom
 
 
 def _columns(done: pd.DataFrame, name: str, *, but: object) -> dict[str, NDArray[np.float64]]:

@@ -209,7 +209,7 @@ def tell(study: Loaded) -> Words:
         f"best that any of them had reached, pruned ones included. {right}{outside}"
     )
     course = _course(summaries.envelope(epochs, metric=measure.metric, goal=measure.goal), measure)
-    answer = findings.by_length(trials, measure) or findings.epochs_needed(epochs, measure) or course
+    answer = findings.epochs_needed(epochs, measure) or findings.by_length(trials, measure) or course
     return Words(answer, reading, f"{measure.name} against epochs. {course}")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
 
-from study.analysis import summaries
+from study.analysis import budgets, intervals, summaries
+from study.analysis.budgets import Budget
 from study.analysis.measure import Measure
 
 _LEAST = 3
@@ -64,24 +64,24 @@ def against_floor(trials: pd.DataFrame, measure: Measure) -> str:
 
 
 def by_length(trials: pd.DataFrame, measure: Measure) -> str:
-    """The shortest budgets against the longest, if both have trials enough."""
-    groups = summaries.by_budget(trials, goal=measure.goal)
+    """The shortest budgets against the longest, if both have trials enough, by pairs or by Welch's t-test."""
+    groups = budgets.groups(trials, goal=measure.goal)
     if len(groups) < 2:
         return ""
-    short, long = groups.iloc[0], groups.iloc[-1]
+    short, long = groups[0], groups[-1]
     told = f"{_group(long, measure)} against {_group(short, measure)}"
-    if min(short["n"], long["n"]) < _LEAST:
+    seen = budgets.compare(short, long)
+    if seen is None:
         return f"Longest budgets against shortest: {told}; too few trials to compare them."
-    error = math.sqrt(short["std"] ** 2 / short["n"] + long["std"] ** 2 / long["n"])
-    difference = long["mean"] - short["mean"]
-    side = "below" if difference < 0 else "above"
-    gap = measure.difference(difference)
-    if abs(difference) <= 2 * error:
-        return f"Longest budgets against shortest: {told}; no clear difference (within two standard errors)."
-    return (
-        f"The longest budgets end {gap} {side} the shortest: {told}; more than two standard errors apart, though the "
-        "trials differ in other settings too."
-    )
+    pairs = f", n = {seen.n[0]} pairs of equal settings" if seen.of_pairs else ""
+    if not seen.is_clear:
+        interval = measure.interval(-seen.high, -seen.low)
+        return f"Longest budgets against shortest: {told}; no clear difference (95 % interval of it {interval}{pairs})."
+    side, gap = "above" if seen.mean < 0 else "below", measure.difference(seen.mean)
+    others = not seen.of_pairs and budgets.differ_otherwise(short, long)
+    caution = ", though the trials differ in other settings too" if others else ""
+    interval = measure.interval(*sorted((abs(seen.low), abs(seen.high))))
+    return f"The longest budgets end {gap} {side} the shortest (95 % interval {interval}{pairs}): {told}{caution}."
 
 
 def last_epoch(trials: pd.DataFrame) -> str:
@@ -154,10 +154,10 @@ def _counts(trials: pd.DataFrame) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
-def _group(row: pd.Series[Any], measure: Measure) -> str:
-    low, high, n = int(row["low"]), int(row["high"]), int(row["n"])
-    length = f"{low}" if low == high else f"{low} to {high}"
-    return f"{measure.with_spread(row['mean'], row['std'])} at {length} epoch{'' if high == 1 else 's'} (n = {n})"
+def _group(group: Budget, measure: Measure) -> str:
+    seen = intervals.estimate(group.trials["value"].tolist())
+    epochs = f"{group.length} epoch{'' if group.high == 1 else 's'}"
+    return f"{measure.with_spread(seen.mean, seen.sd)} at {epochs} (n = {seen.n})"
 
 
 def _level(row: dict[Any, Any], measure: Measure) -> str:

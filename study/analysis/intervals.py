@@ -35,14 +35,43 @@ class Estimate:
         return (self.high - self.low) / 2
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How far one mean lies above another, of pairs or of two groups."""
+
+    mean: float
+    low: float
+    high: float
+    """Ends of the 95 % interval of the difference."""
+    p: float
+    """How likely so large a difference is, either way, if there is none; NaN where nothing can be told."""
+    n: tuple[int, ...]
+    """Number of pairs, or of values in the first and in the second group."""
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether pairs were compared, rather than groups."""
+        return len(self.n) == 1
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is significant by itself, which is when its interval does not hold zero."""
+        return self.p < 1 - LEVEL
+
+
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean, standard deviation and interval of values; of one value the mean alone, the rest NaN, of none all NaN."""
     found = np.asarray(values, dtype=np.float64)
     n = len(found)
     mean = float(found.mean()) if n else math.nan
     sd = float(found.std(ddof=1)) if n > 1 else math.nan
-    half = _quantile(n - 1) * sd / math.sqrt(n) if n > 1 else math.nan
+    half = half_width(n, sd)
     return Estimate(n, mean, sd, mean - half, mean + half)
+
+
+def half_width(n: int, sd: float) -> float:
+    """Half the 95 % t-interval of the mean of `n` values with this standard deviation; NaN for fewer than two."""
+    return _quantile(n - 1) * sd / math.sqrt(n) if n > 1 else math.nan
 
 
 def one_more(seen: Estimate) -> tuple[float, float]:
@@ -63,6 +92,31 @@ def p_of_one_more(seen: Estimate, value: float) -> float:
     return _two_sided(value - seen.mean, seen.sd * math.sqrt(1 + 1 / max(seen.n, 1)), seen.n)
 
 
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """The first less the second, value by value: the paired t-test. Raises ValueError for lengths that differ."""
+    seen = estimate([one - other for one, other in zip(first, second, strict=True)])
+    return Difference(seen.mean, seen.low, seen.high, p_of_mean(seen), (seen.n,))
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """The first group's mean less the second's, whose spreads may differ; of groups below two the mean alone, the rest NaN.
+
+    Reference: Welch, The generalization of "Student's" problem when several different population variances are involved,
+    1947.
+    """
+    one, other = estimate(first), estimate(second)
+    mean, n = one.mean - other.mean, (one.n, other.n)
+    if min(n) < 2:
+        return Difference(mean, math.nan, math.nan, math.nan, n)
+    parts = [seen.sd**2 / seen.n for seen in (one, other)]
+    error = math.sqrt(sum(parts))
+    if error == 0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, n)
+    df = error**4 / sum(part**2 / (count - 1) for part, count in zip(parts, n, strict=True))
+    half = _quantile(df) * error
+    return Difference(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, df)), n)
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Correct p values so that of all questions together a wrong yes is as rare as it was of one.
 
@@ -75,7 +129,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _quantile(df: int) -> float:
+def _quantile(df: float) -> float:
     return float(stats.t.ppf((1 + LEVEL) / 2, df))
 
 

@@ -14,9 +14,9 @@ from study.space import Space
 from study.store import StudyFolder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loaded:
-    """One study, finished or running."""
+    """One study, finished or running; equal only to itself, so that what is computed from it can be kept."""
 
     folder: StudyFolder
     record: StudyRecord

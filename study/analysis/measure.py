@@ -102,8 +102,14 @@ class Measure:
         return f"{100 * value:+.2f}" if self.metric == "val_accuracy" else f"{value:+.3g}"
 
     def interval(self, low: float, high: float) -> str:
-        """The ends of an interval of differences: `-0.02 to +0.01`."""
-        return f"{self.signed(low)} to {self.signed(high)}"
+        """The ends of an interval of differences, with their signs, to the same digits: `-0.02 to 0.14`; none becomes zero."""
+        ends = (low * self.factor, high * self.factor)
+        unit = " percentage points" if self.factor != 1 else ""
+        quarter = (ends[1] - ends[0]) / 4 or abs(ends[1]) / 100 or 1.0
+        digits = min(max(-math.floor(math.log10(quarter)), 0), 9)
+        while digits < 9 and any(end and not round(end, digits) for end in ends):
+            digits += 1
+        return f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}{unit}"
 
 
 def floors(folder: StudyFolder) -> dict[str, dict[str, Any]]:

@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from study.analysis import confirmation_report, figures, tables
+from colournet import files
+from study.analysis import confirmation_report, figures, gallery, tables, trial_table
 from study.analysis import html_parts as html
+from study.analysis import page as frame
 from study.analysis.findings import findings
 from study.analysis.loaded import Loaded
 from study.analysis.measure import floors
 from study.analysis.plot import Plot
+from study.analysis.style import counted
 from study.records import TrialRecord
 from study.store import StudyFolder
 from study.text import duration, format_value
 
-_LARGEST_SVG_BYTES = 1_500_000
+_SMALL_SVG_BYTES = 500_000
+_SENTENCES = 3
+_FOOT = (
+    "Written by study analyze. This file needs no other: it can be sent as it is. In the study's folder, figures/ holds each "
+    "figure as PNG and SVG."
+)
 
 
-def write_report(folder: StudyFolder) -> list[Path]:
+def write_report(folder: StudyFolder, tell: Callable[[str], None] = lambda _: None) -> list[Path]:
     """Draw the figures and write the page, each file replaced whole. Answers the files, the page last.
 
-    Raises `RecordError` if the record cannot be read.
+    `tell` is called with what is being done. Raises `RecordError` if the record cannot be read.
     """
+    tell("reading the record")
     study = Loaded.read(folder)
-    written = figures.write(study, folder.layout.figures)
+    written = figures.write(study, folder.layout.figures, tell)
+    tell("drawing the confirmations")
     written += confirmation_report.write_figures(folder)
-    scratch = folder.layout.report.with_suffix(".part")
-    scratch.write_text(page(study), encoding="utf-8")
-    os.replace(scratch, folder.layout.report)
+    tell(f"writing {folder.layout.report.name}")
+    files.write_text(folder.layout.report, page(study))
     return [*written, folder.layout.report]
 
 
@@ -41,21 +48,31 @@ def page(study: Loaded) -> str:
     """The page's HTML; the figures must have been drawn."""
     best = study.folder.best(study.record)
     parts = [
-        _head(study),
-        html.section("The answer", html.bullets(findings(study.trials, study.epochs, study.measure)), _cautions(study)),
+        _answer(study),
         _best(study, best) if best is not None else "",
         confirmation_report.section(study.folder),
+        html.section("Before and after", *gallery.parts(study)),
         _figures(study),
         html.section("Models beside the floors", tables.models(study.trials, study.measure, floors(study.folder))),
-        _trials(study),
-        html.section("Failures", tables.failures(study.trials)),
+        html.section("All trials", *trial_table.parts(study)),
+        html.section("Failures", tables.failures(study.trials), tables.interruptions(study.attempts)),
         _origin(study),
     ]
-    ours = resources.files("study.analysis")
-    return Template(ours.joinpath("report.html").read_text(encoding="utf-8")).substitute(
-        title=escape(study.folder.name),
-        css=ours.joinpath("report.css").read_text(encoding="utf-8"),
-        body="\n".join(part for part in parts if part),
+    return frame.whole(
+        study.folder.name, head=_head(study), body="\n".join(part for part in parts if part), foot=html.paragraph(_FOOT)
+    )
+
+
+def _answer(study: Loaded) -> str:
+    """Three sentences that matter most, what the confirmation found being the second, then the others."""
+    found = findings(study.trials, study.epochs, study.measure)
+    found[1:1] = confirmation_report.verdicts(study.folder)
+    short, rest = found[:_SENTENCES], found[_SENTENCES:]
+    return html.section(
+        "The answer",
+        "".join(html.paragraph(sentence, kind="answer") for sentence in short),
+        _cautions(study),
+        f"<h3>Further findings</h3>{html.bullets(rest)}" if rest else "",
     )
 
 
@@ -64,15 +81,15 @@ def _head(study: Loaded) -> str:
     target = study.record.target or study.folder.manifest.get("trials", 0)
     told = f"{study.state.capitalize()}: {len(study.record.trials)} of {target} trials asked ({counts})"
     seconds = sum(trial.seconds for trial in study.record.trials.values())
-    told += f"; {len(study.epochs)} epochs trained in {duration(seconds)} of workers' time."
+    told += f"; {counted(len(study.epochs), 'epoch')} trained in {duration(seconds)} of workers' time."
     goal = f"Objective: {study.measure.name}, {study.measure.goal}d, at a trial's best epoch."
     question = study.folder.manifest.get("question")
     return "\n".join(
         [
-            f"<header><h1>{escape(study.folder.name)}</h1>",
+            f"<h1>{escape(study.folder.name)}</h1>",
             html.paragraph(str(question), kind="question") if question else "",
             html.paragraph(told, kind="state"),
-            html.paragraph(goal, kind="state") + "</header>",
+            html.paragraph(goal, kind="state"),
         ]
     )
 
@@ -97,39 +114,27 @@ def _cautions(study: Loaded) -> str:
 def _best(study: Loaded, best: TrialRecord) -> str:
     layout = study.folder.layout
     results = layout.root.resolve().parent.name
-    option = "" if results == "results" else f" --results {results}"
+    option = "" if results == "results" else f" --results {shlex.quote(results)}"
     has_copy = layout.best.config.is_file()
     config = (layout.best if has_copy else layout.trial(best.number)).config.relative_to(layout.root)
-    commands = (
-        f"study reproduce {study.folder.name}{option}\n"
-        f"colournet train --config {results}/{study.folder.name}/{config.as_posix()}"
-    )
+    path = f"{results}/{study.folder.name}/{config.as_posix()}"
     searched = {name: format_value(value) for name, value in best.params.items()}
     whole = study.folder.space.config(best.params, seed=best.seed).to_toml()
     return html.section(
         f"The best configuration: trial {best.number}",
         html.definitions(searched),
+        html.paragraph("To train it again, and compare with the record:"),
+        html.code(f"study reproduce {shlex.quote(study.folder.name)}{option}"),
+        html.paragraph("To train it alone:"),
+        html.code(f"colournet train --config {shlex.quote(path)}"),
         html.folded("All settings", html.code(whole)),
-        html.paragraph("To train it again, and compare with the record; or to train it alone:"),
-        html.code(commands),
-        _samples(study, best),
     )
 
 
-def _samples(study: Loaded, best: TrialRecord) -> str:
-    """The best trial's own pictures; its copy under `best/` may be another trial's while a study runs."""
-    path = study.folder.layout.trial(best.number).samples
-    if not path.is_file() and study.state != "running":
-        path = study.folder.layout.best.samples
-    if not path.is_file():
-        return ""
-    alt = f"Validation images: grey input, truth, and the colours that trial {best.number} gives them"
-    told = f"{alt} ({best.params.get('model', 'its network')}, epoch {best.best_epoch})."
-    return html.figure(html.image(path, alt=alt), caption=told)
-
-
 def _figures(study: Loaded) -> str:
-    """The figures under their headings, each below its question and above the sentence that answers it."""
+    """The figures under their headings, each below its question and the sentence that answers it; none of no trials."""
+    if study.trials.empty:
+        return ""
     parts = []
     for heading, plots in figures.SECTIONS.items():
         shown = [_figure(study, plot) for plot in plots if plot.applies(study)]
@@ -139,16 +144,16 @@ def _figures(study: Loaded) -> str:
 
 def _figure(study: Loaded, plot: Plot) -> str:
     words = plot.tell(study)
-    path = study.folder.layout.figures / f"{plot.name}.svg"
-    if path.stat().st_size > _LARGEST_SVG_BYTES:
-        path = path.with_suffix(".png")
+    path = _lighter(study.folder.layout.figures / f"{plot.name}.svg")
     picture = html.figure(html.image(path, alt=words.alt), caption=words.reading)
-    return f"<h3>{escape(plot.question)}</h3>{html.paragraph(words.answer, kind='finding')}{picture}"
+    question = html.heading(plot.question, anchor=f"figure-{plot.name}")
+    return f"{question}{html.paragraph(words.answer, kind='finding')}{picture}"
 
 
-def _trials(study: Loaded) -> str:
-    parts = tables.trials(study.trials, list(study.space.search), study.measure)
-    return html.section("All trials", *parts)
+def _lighter(path: Path) -> Path:
+    """An SVG, or the PNG beside it where that is smaller and the SVG large, so that the page can still be sent."""
+    sizes = {found: found.stat().st_size for found in (path, path.with_suffix(".png"))}
+    return path if sizes[path] <= _SMALL_SVG_BYTES else min(sizes, key=lambda found: sizes[found])
 
 
 def _origin(study: Loaded) -> str:
@@ -184,12 +189,9 @@ def _origin(study: Loaded) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
-    if not data:
-        return ""
-    return (
-        f"{data.get('dataset')}, {data.get('category')}, protocol {data.get('protocol')}, "
-        f"{data.get('train_images')} images to train, {data.get('validation_images')} to validate"
-    )
+    told = {"dataset": "{}", "category": "{}", "protocol": "protocol {}"}
+    told |= {"train_images": "{} images to train", "validation_images": "{} to validate"}
+    return ", ".join(text.format(data[name]) for name, text in told.items() if name in data)
 
 
 def _choice(choice: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -215,7 +216,7 @@ def state_handles(states: Sequence[str], *, curves: bool = False) -> list[Line2D
     ]
 
 
-def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+def put_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Place a legend below all panels, in as many rows as its texts need; nothing for no handles."""
     if handles:
         widths_inches = [0.75 + 0.075 * len(str(handle.get_label())) for handle in handles]
@@ -226,7 +227,8 @@ def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 def say_empty(ax: Axes, text: str) -> None:
     """Tell in the middle of a panel why nothing is drawn."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ground = {"facecolor": "white", "edgecolor": "none"}
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, bbox=ground, zorder=4)
 
 
 def counted(number: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,9 @@ from study.analysis import summaries
 from study.analysis.measure import NOTHING, Measure, score_text
 from study.text import format_value
 
-_FOLDED_FROM = 40
+_MOST_MESSAGES = 40
+_MOST_NUMBERS = 12
+_LONGEST_MESSAGE = 600
 _SCORES = {"val_loss": "cross_entropy", "val_accuracy": "accuracy", "val_mse": "mse"}
 _FLOOR_NAMES = {"grey_copy": "grey copy", "grey_table": "grey table", "palette_ceiling": "palette ceiling"}
 
@@ -32,48 +34,67 @@ def models(trials: pd.DataFrame, measure: Measure, floors: Mapping[str, Mapping[
         "need no network: grey copy sets red, green and blue to grey; the grey table knows how often each colour goes with "
         "a grey level; the palette ceiling gives each pixel its nearest colour, and no classification can be nearer."
     )
-    return html.table(header, rows, text_columns=(0, 1)) + html.paragraph(note, kind="note")
-
-
-def trials(frame: pd.DataFrame, searched: list[str], measure: Measure) -> list[str]:
-    """The completed trials, best first; then, told apart, the pruned, those under way, and the failed."""
-    pending = frame[frame["state"].isin(["running", "interrupted"])]
-    groups = {
-        "Completed, best first": summaries.ranked(frame, goal=measure.goal),
-        "Pruned: they saw fewer epochs than asked, and are not ranked": summaries.pruned(frame),
-        "Not ended": pending,
-        "Failed": frame[frame["state"] == "failed"],
-    }
-    return [_group(title, group, searched, measure) for title, group in groups.items() if len(group)] or [
-        html.paragraph("None yet.")
-    ]
+    caption = "Models and floors, scored on the validation images"
+    return html.table(header, rows, text_columns=(0, 1), caption=caption) + html.paragraph(note, kind="note")
 
 
 def failures(frame: pd.DataFrame) -> str:
-    """Which trials failed, and why; nothing where none did."""
+    """Which trials failed, and why, one row a message; a sentence where none did, nothing where there are no trials."""
+    if frame.empty:
+        return ""
     failed = frame[frame["state"] == "failed"]
+    if failed.empty:
+        return html.paragraph(f"None of the n = {len(frame):,} trials failed.")
+    groups = list(failed.fillna({"reason": NOTHING, "message": NOTHING}).groupby(["reason", "message"], sort=False))
+    groups.sort(key=lambda group: -len(group[1]))
     rows = [
-        [str(row["number"]), _text(row["reason"]), str(row["epochs_trained"]), _text(row["message"])]
-        for row in failed.to_dict("records")
+        [
+            str(reason),
+            f"{len(group):,}",
+            _numbers(group["number"].tolist()),
+            _span(group["epochs_trained"]),
+            _cut(str(message)),
+        ]
+        for (reason, message), group in groups[:_MOST_MESSAGES]
     ]
-    return html.table(["trial", "reason", "epochs trained", "message"], rows, text_columns=(0, 1, 3)) if rows else ""
+    table = html.table(
+        ["reason", "trials", "which", "epochs trained", "message"],
+        rows,
+        text_columns=(0, 2, 4),
+        caption=f"Failed trials (n = {len(failed):,} of {len(frame):,})",
+    )
+    more = len(groups) - len(rows)
+    return table + (html.paragraph(f"{more:,} further messages are left out.", kind="note") if more else "")
 
 
-def _group(title: str, group: pd.DataFrame, searched: list[str], measure: Measure) -> str:
-    columns = {"number": "trial", "value": measure.name, "best_epoch": "best epoch", "epochs_trained": "epochs trained"}
-    columns |= {"epochs": "epochs asked", "parameters": "weights"}
-    columns |= {name: name for name in searched if name != "epochs"}
-    if group["state"].nunique() > 1:
-        columns |= {"state": "state"}
-    rows = [[_cell(row, name, measure) for name in columns] for row in group.to_dict("records")]
-    words = [place for place, name in enumerate(columns) if group[name].dtype == "string"]
-    table = html.table(list(columns.values()), rows, text_columns=words)
-    title = f"{title} (n = {len(group)})"
-    return html.folded(title, table) if len(group) > _FOLDED_FROM else f"<h3>{title}</h3>{table}"
+def interruptions(attempts: pd.DataFrame) -> str:
+    """Why trials were broken off and begun again, one row a reason; nothing where none was."""
+    broken = attempts[attempts["outcome"] == "interrupted"]
+    if broken.empty:
+        return ""
+    groups = broken.fillna({"reason": "the driver died"}).groupby("reason")
+    rows = [
+        [str(reason), f"{len(group):,}", f"{group['number'].nunique():,}", _numbers(sorted(set(group["number"])))]
+        for reason, group in groups
+    ]
+    caption = f"Interrupted attempts (n = {len(broken):,} of {len(attempts):,})"
+    return html.table(["reason", "attempts", "trials", "which"], rows, text_columns=(0, 3), caption=caption)
 
 
-def _cell(row: Mapping[Any, Any], name: str, measure: Measure) -> str:
-    return score_text(measure.metric, row[name]) if name == "value" else _text(row[name])
+def _numbers(numbers: Sequence[int]) -> str:
+    """Some numbers of trials, and how many more there are."""
+    told = ", ".join(map(str, numbers[:_MOST_NUMBERS]))
+    more = len(numbers) - _MOST_NUMBERS
+    return f"{told} and {more:,} more" if more > 0 else told
+
+
+def _span(values: pd.Series[Any]) -> str:
+    low, high = values.min(), values.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
 
 
 def _model_row(row: Mapping[Any, Any], measure: Measure) -> list[str]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from study.errors import LaunchError, StudyError
-from study.launch import probe
+from study.launch import probe, trust
 from study.launch.resources import Node, Resources, no_room, room
 
 __all__ = ["Cluster", "Resources", "connected", "keep_quiet"]
@@ -180,12 +180,13 @@ def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = 
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
             _check_reachable(resources.address)
-            with _ended_in_time(resources.address, abandon):
+            with trust.entering(resources.address), _ended_in_time(resources.address, abandon):
                 ray.init(address=resources.address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
-            f"cannot connect to {where}: {str(error).splitlines()[0]}", hint="is the cluster up? ray status tells"
+            f"cannot connect to {where}: {str(error).splitlines()[0]}",
+            hint=f"is the cluster up, and its token here? ray status tells; {trust.HINT}",
         ) from error
     try:
         cluster = Cluster(resources)

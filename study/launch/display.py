@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -12,13 +14,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from study.accounting import forecast, rate
 from study.launch.ending import Ending
-from study.records import ENDED, Event, StudyRecord, TrialRecord, best_first
+from study.records import ENDED, STATES, Event, StudyRecord, TrialRecord, best_first
 from study.store import StudyFolder
+from study.summary import cost_text, rate_text
 from study.text import describe_params, duration
 
 _MOST_RUNNING = 8
 _BAR_WIDTH = 60
+_SPARING = 10.0
 
 
 class Display:
@@ -30,8 +35,9 @@ class Display:
         self._target = trials
         self._console = Console(file=console)
         self._began = time.monotonic()
-        self._ended_before = sum(record.count(state) for state in ENDED)
         self._live: Live | None = None
+        self._drawn: RenderableType | None = None
+        self._due = 0.0
         self._ending: Ending | None = None
 
     def __enter__(self) -> Self:
@@ -60,6 +66,11 @@ class Display:
         """Show from now on whether the study is to end early; Ray is up."""
         self._ending = ending
 
+    def warn(self, text: str | None) -> None:
+        """Show a warning, if there is one, above whatever else is shown."""
+        if text is not None:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def tell(self, event: Event) -> None:
         """Take note of an event that was just recorded."""
         if self._live is None and (event["event"] in ENDED or self._tells_of_trouble(event)):
@@ -83,34 +94,57 @@ class Display:
         return f"[{ended}{of}] trial {trial.number} {trial.state}: {outcome}{leader}"
 
     def _render(self) -> RenderableType:
-        # The driver's thread may add a trial or an epoch while this one reads: work on copies.
-        trials = list(self._record.trials.copy().values())
+        """What was drawn last, or anew, so seldom that a study of any length takes a tenth of a core at most."""
+        began = time.monotonic()
+        if self._drawn is None or began >= self._due:
+            self._drawn = self._draw()
+            self._due = began + _SPARING * (time.monotonic() - began)
+        return self._drawn
+
+    def _draw(self) -> RenderableType:
+        record = _copy(self._record)
+        trials = list(record.trials.values())
         ended = sum(trial.state in ENDED for trial in trials)
         bar = Table.grid()  # a bar alone does not end its line
         bar.add_row(ProgressBar(total=self._target or ended, completed=ended, width=_BAR_WIDTH))
-        return Group(self._heading(trials, ended), *self._notice(), bar, self._table(trials))
+        lines = [self._heading(record, ended), *self._pace(record), *self._failures(trials), *self._notice()]
+        return Group(*lines, bar, self._table(trials))
 
-    def _heading(self, trials: list[TrialRecord], ended: int) -> Text:
+    def _heading(self, record: StudyRecord, ended: int) -> Text:
         elapsed = time.monotonic() - self._began
-        text = Text(f"{self._folder.title}  ", style="bold", no_wrap=True, overflow="ellipsis")
+        text = _line(f"{self._folder.title}  ", style="bold")
         of = "" if self._target is None else f" of {self._target}"
         text.append(f"{ended}{of} trials, {duration(elapsed)}", style="default")
-        newly = ended - self._ended_before
+        rest = forecast(record)
         if self._ending is None:
             text.append(", starting Ray", style="default")
-        elif newly and self._target is not None and self._ending.reason is None:
-            text.append(f", about {duration((self._target - ended) * elapsed / newly)} left", style="default")
-        for state in ("running", "pruned", "failed"):
-            count = sum(trial.state == state for trial in trials)
-            if count:
-                text.append(f"  {count} {state}", style="red" if state == "failed" else "dim")
+        elif rest is not None and self._target is not None and self._ending.reason is None:
+            text.append(f", about {duration(rest.seconds)} left", style="default")
+        for state in STATES:
+            if record.count(state):
+                text.append(f"  {record.count(state)} {state}", style="red" if state == "failed" else "dim")
         return text
+
+    def _pace(self, record: StudyRecord) -> list[Text]:
+        """What it costs so far and how fast it goes."""
+        pace = rate(record, datetime.now(UTC)) if self._ending is not None else None
+        going = "" if pace is None else f"; {rate_text(asdict(pace))}"
+        return [_line(f"{cost_text(record)}{going}", style="dim")] if record.trained else []
+
+    @staticmethod
+    def _failures(trials: list[TrialRecord]) -> list[Text]:
+        """The latest failure, and why."""
+        failed = [trial for trial in trials if trial.state == "failed"]
+        last = max(failed, key=lambda trial: trial.ended or "", default=None)
+        return (
+            [] if last is None else [_line(f"trial {last.number} failed ({last.reason}): {last.message}", style="red")]
+        )
 
     def _notice(self) -> list[Text]:
         if self._ending is None or self._ending.reason is None:
             return []
         words = f"{self._ending.reason}: running trials end their epoch; Ctrl-C again ends at once"
-        return [Text(words, style="yellow", no_wrap=True, overflow="ellipsis")]
+        return [_line(words, style="yellow")]
 
     def _table(self, trials: list[TrialRecord]) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
@@ -128,7 +162,7 @@ class Display:
         return table
 
     def _cells(self, trial: TrialRecord) -> tuple[str, str, str, str]:
-        epochs = trial.epochs.copy()
+        epochs = trial.epochs
         last = epochs[max(epochs)][self._metric] if epochs else None
         epoch, value = (trial.best_epoch, trial.value) if trial.value is not None else (len(epochs), last)
         shown = "" if value is None else f"{value:.4f}"
@@ -141,3 +175,16 @@ class Display:
     @property
     def _metric(self) -> str:
         return str(self._folder.manifest["objective"]["metric"])
+
+
+def _copy(record: StudyRecord) -> StudyRecord:
+    """A record that stays as it is while the driver's thread adds trials and epochs to the other one."""
+    trials = record.trials.copy()
+    moving = [trial for trial in trials.values() if trial.state not in ENDED]
+    return replace(
+        record, trials=trials | {trial.number: replace(trial, epochs=trial.epochs.copy()) for trial in moving}
+    )
+
+
+def _line(text: str, *, style: str) -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")

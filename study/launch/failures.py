@@ -9,6 +9,8 @@ from study.layout import TrialLayout
 from study.records import TrialRecord
 from study.store import StudyFolder
 
+_MOST_LINES = 40
+
 
 def has_hung(layout: TrialLayout) -> bool:
     """Whether the latest attempt of a trial was ended by its watchdog, which tells where it hung."""
@@ -45,7 +47,8 @@ def too_many(folder: StudyFolder, failed: Sequence[TrialRecord]) -> LaunchError:
     first = failed[0]
     log = folder.layout.trial(first.number).log
     try:
-        told = f"{log}:\n{log.read_text(encoding='utf-8').rstrip()}"
+        lines = log.read_text(encoding="utf-8").rstrip().splitlines()
+        told = "\n".join([f"{log}:", *lines[-_MOST_LINES:]])
     except OSError:
         told = f"study show {folder.name} {first.number} tells more"
     return LaunchError(

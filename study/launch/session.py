@@ -12,9 +12,10 @@ from typing import Any
 from colournet import floors
 from colournet.config import TrainConfig
 from colournet.data import DataBundle, prepare
+from colournet.waiting import waiting
 from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures, preflight, spaces, storage
+from study.launch import failures, preflight, spaces, storage, trust
 from study.launch.cluster import Cluster, Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -125,13 +126,14 @@ class Plan:
     notes: Sequence[str] = ()
     """What else is to be noted."""
 
-    def event(self, record: StudyRecord, *, workers: int) -> dict[str, Any]:
+    def event(self, record: StudyRecord, *, workers: int, gpus_per_trial: float) -> dict[str, Any]:
         """The fields of the event that begins the session."""
         return {
             "trials": len(record.trials) if self.trials is None else self.trials,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "workers": workers,
+            "gpus_per_trial": gpus_per_trial,
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
             **({"space": self.space.text} if self.is_new else {}),
@@ -182,9 +184,10 @@ def run(
         listening(folder.title, folder.resume_command, console) as signals,
     ):
         keep_quiet()
-        from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
+        with waiting("loading Ray Tune and what was asked so far", file=console):
+            from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
 
-        source = make_source(plan.space, folder, writer.record)
+            source = make_source(plan.space, folder, writer.record)
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
@@ -193,9 +196,12 @@ def run(
             signals.listen()
             signals.check()
             _check_ready(cluster, resources, folder)
-            writer.append(plan.kind, **plan.event(writer.record, workers=cluster.capacity))
+            begun = plan.event(writer.record, workers=cluster.capacity, gpus_per_trial=resources.gpus_per_trial)
+            writer.append(plan.kind, **begun)
             for text in plan.notes:
                 writer.append("note", text=text)
+            if resources.address is not None:
+                display.warn(trust.warning())
             spaces.write(folder, plan.space)
             driver = Driver(
                 folder,
@@ -251,7 +257,8 @@ def prepare_bundle(space: Space, data_dir: Path | None) -> DataBundle:
     )
     palettes = space.palettes
     base = base.replace(num_colours=palettes[0].num_colours, colour_space=palettes[0].colour_space)
-    bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
+    with waiting("reading the data"):
+        bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
     for count in space.taken("train_images"):
         bundle.for_run(base.replace(train_images=count))  # raises if there are fewer
     return bundle

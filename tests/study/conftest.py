@@ -15,6 +15,7 @@ from study.doctor import mend
 from study.space import Space
 from study.store import StudyFolder
 from tests.study import made_up_workers
+from tests.study.browser import find_chromium
 from tests.study.helpers import make_folder
 
 
@@ -72,3 +73,9 @@ def quickly() -> Iterator[None]:
         patch.setattr(Space, "parse", functools.cache(Space.parse))
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Chromium's command; skips where there is none."""
+    return find_chromium() or pytest.skip("needs Chromium: apt-get install chromium")

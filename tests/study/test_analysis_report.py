@@ -1,8 +1,12 @@
+import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib as mpl
 import pytest
@@ -12,7 +16,7 @@ from study.analysis import figures
 from study.analysis.loaded import Loaded
 from study.analysis.report import write_report
 from study.store import StudyFolder
-from tests.study.test_analysis_frames import FLOORS, complete, fill, make_folder, train
+from tests.study.test_analysis_frames import FLOORS, complete, fill, fill_with_attempts, make_folder, train
 
 
 def report_of(folder: StudyFolder) -> str:
@@ -49,8 +53,10 @@ def test_a_report_needs_nothing_else(tmp_path: Path) -> None:
     pictures = len(applying(folder)) + 1
     assert text.count('src="data:image/') == pictures
     assert text.count("src=") == pictures
-    assert "http" not in text
-    assert "<script" not in text
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "<script src" not in text
+    assert not re.search(r"<(?!meta http-equiv)[^>]* (on[a-z]+|style|http-equiv)=", text)
 
 
 def test_a_report_answers_the_study(tmp_path: Path) -> None:
@@ -60,11 +66,11 @@ def test_a_report_answers_the_study(tmp_path: Path) -> None:
     text = report_of(folder)
     assert "How long?" in text
     assert "Trial 0 is the best of n = 2 completed: validation loss 1.000 at epoch 2 of 3" in text
-    assert "study reproduce small\n" in text
-    assert "colournet train --config results/small/" in text
+    assert "<code>study reproduce small</code>" in text
+    assert "<code>colournet train --config results/small/trials/0000/config.toml</code>" in text
     assert "better than the grey table" in text
     assert "WORSE than the grey table" in text
-    assert "Pruned: they saw fewer epochs than asked, and are not ranked (n = 1)" in text
+    assert "a pruned one saw fewer epochs than it was asked for" in text
     assert "diverged" in text
     assert "palette ceiling" in text
 
@@ -102,14 +108,18 @@ def test_what_users_wrote_is_escaped(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, question="<script>alert(1)</script> & $title?")
     fill(folder)
     text = report_of(folder)
-    assert "<script" not in text
+    assert "<script>alert" not in text
+    assert "<script>NaN" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $title?" in text
     assert "became &lt;script&gt;NaN&lt;/script&gt;" in text
 
 
 def test_an_empty_study_has_a_report(tmp_path: Path) -> None:
-    """A study that no driver has begun says that there is nothing yet."""
-    assert "No trial has been asked yet." in report_of(make_folder(tmp_path))
+    """A study that no driver has begun says that there is nothing yet, and shows no empty figures."""
+    text = report_of(make_folder(tmp_path))
+    assert "No trial has been asked yet." in text
+    assert "<figure>" not in text
+    assert "<table id=" not in text
 
 
 def test_a_study_of_one_trial_has_a_report(tmp_path: Path) -> None:
@@ -132,7 +142,8 @@ def test_a_study_whose_trials_all_failed_has_a_report(tmp_path: Path) -> None:
             writer.append("failed", number, attempt=1, reason="error", message="out of memory")
     text = report_of(folder)
     assert "No trial has completed, so there is no best one: 2 failed." in text
-    assert "out of memory" in text
+    assert text.count('<td class="text">out of memory</td>') == 1
+    assert "Failed trials (n = 2 of 2)" in text
     assert "The best configuration" not in text
 
 
@@ -156,6 +167,58 @@ def test_a_running_study_has_a_report_that_says_so(tmp_path: Path) -> None:
         text = report_of(folder)
     assert "Running: 1 of 4 trials asked (1 running)" in text
     assert "The study is running" in text
+
+
+def test_a_study_with_several_attempts_at_a_trial_has_a_report(tmp_path: Path) -> None:
+    """It counts the attempts and tells why they were interrupted."""
+    folder = make_folder(tmp_path)
+    fill_with_attempts(folder)
+    text = report_of(folder)
+    assert "Interrupted attempts (n = 1 of 2)" in text
+    assert '<th scope="row" class="text">lost</th>' in text.replace("scope=row", 'scope="row"')
+    assert ">attempts</th>" in text
+    assert "None of the n = 2 trials failed." in text
+
+
+def test_the_answer_is_three_sentences(tmp_path: Path) -> None:
+    """The rest of what was found stands below them."""
+    folder = make_folder(tmp_path)
+    fill(folder)
+    text = report_of(folder)
+    assert text.count('<p class="answer">') == 3
+    assert text.index("Further findings") > text.rindex('<p class="answer">')
+
+
+def test_what_is_being_done_is_told(tmp_path: Path) -> None:
+    """`study analyze` shows on a terminal what it is drawing, on stderr; without one only the files are printed."""
+    folder = make_folder(tmp_path)
+    fill(folder)
+    command = [
+        sys.executable,
+        "-c",
+        "from study.cli import main; main()",
+        "analyze",
+        "small",
+        "--results",
+        str(tmp_path),
+    ]
+    ours, theirs = os.openpty()
+    with (tmp_path / "written").open("w+") as written, os.fdopen(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(command, stdout=written, stderr=theirs)
+        os.close(theirs)
+        shown = b"".join(until_closed(terminal))
+        assert process.wait(timeout=60) == 0
+    assert b"drawing optimization-history" in shown
+    quiet = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (quiet.stdout, quiet.stderr) == ((tmp_path / "written").read_text(), "")
+    assert quiet.stdout.splitlines()[-1] == str(folder.layout.report)
+
+
+def until_closed(terminal: BinaryIO) -> Iterator[bytes]:
+    """What is written to a terminal, until nobody has it open any more, which is an error when it is read."""
+    with contextlib.suppress(OSError):
+        while told := terminal.read(1 << 16):
+            yield told
 
 
 def test_a_torn_last_line_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -24,6 +25,7 @@ def trials_frame(rows: list[tuple[str, float, int, str]]) -> pd.DataFrame:
         val_accuracy=0.5,
         val_mse=0.01,
         reason=None,
+        seed=range(len(rows)),
     )
 
 
@@ -160,15 +162,68 @@ def test_budgets_far_apart_are_told_with_their_difference() -> None:
     rows += [("completed", value, 9, "cnn") for value in (1.0, 1.1, 0.9)]
     text = findings.by_length(trials_frame(rows), LOSS)
     assert text.startswith(
-        "The longest budgets end 1 below the shortest: 1.000 ± 0.100 at 9 epochs (n = 3) against 2.000"
+        "The longest budgets end 1 below the shortest (95 % interval 0.8 to 1.2): 1.000 ± 0.100 at 9 epochs (n = 3) against 2.000"
     )
 
 
 def test_budgets_within_their_spread_are_no_difference() -> None:
-    """Where the means differ less than two standard errors nothing is claimed."""
+    """Where the interval of their difference holds zero nothing is claimed."""
     rows = [("completed", value, 2, "cnn") for value in (1.0, 2.0, 3.0)]
     rows += [("completed", value, 9, "cnn") for value in (1.1, 1.9, 2.9)]
     assert "no clear difference" in findings.by_length(trials_frame(rows), LOSS)
+
+
+def lengths(draws: int, gain: float, *, matched: bool) -> list[str]:
+    """What is said of seeded studies whose 9 epochs gain so much against 2, of a spread of 0.05 within a rate's effect of 0.5.
+
+    Rates of both budgets are the same where they are `matched`, else drawn for each trial.
+    """
+    generator = np.random.default_rng(0)
+    told = []
+    for _ in range(draws):
+        rates = generator.uniform(0, 1, (2, 10))
+        if matched:
+            rates[1] = rates[0]
+        values = 1.5 + 0.5 * rates + generator.normal(0, 0.05, (2, 10)) - [[0.0], [gain]]
+        rows = [
+            ("completed", value, epochs, "cnn") for epochs, row in zip((2, 9), values, strict=True) for value in row
+        ]
+        told.append(findings.by_length(trials_frame(rows).assign(learning_rate=rates.ravel()), LOSS))
+    return told
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_budgets_without_an_effect_are_called_different_in_five_of_a_hundred_studies(matched: bool) -> None:
+    """By pairs as by groups, a claim where nothing is happens as seldom as the level says."""
+    told = lengths(100, 0.0, matched=matched)
+    assert sum("no clear difference" not in text for text in told) <= 10
+    assert all(("10 pairs of equal settings" in text) is matched for text in told)
+
+
+def test_a_small_effect_is_found_by_pairs_that_groups_would_drown() -> None:
+    """A gain of 0.1 is clear among equal settings, and seldom among settings that differ by five times as much."""
+    assert sum("end 0.1" in text or "end 0.0" in text for text in lengths(40, 0.1, matched=True)) >= 38
+    assert sum("no clear difference" in text for text in lengths(40, 0.1, matched=False)) >= 20
+
+
+def test_a_large_effect_is_found_among_settings_that_differ_and_they_are_named() -> None:
+    """A gain of 0.6 is found in every study, and the sentence warns that it may not be the epochs' alone."""
+    told = lengths(25, 0.6, matched=False)
+    assert all("below the shortest (95 % interval" in text for text in told)
+    assert all(text.endswith("though the trials differ in other settings too.") for text in told)
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_no_sentence_ranks_models_or_pruned_trials_of_noise(draw: int) -> None:
+    """Where nothing has an effect, the findings count, and tell medians with their n, and call nothing better but for floors."""
+    generator = np.random.default_rng(draw)
+    rows = [("completed", value, 4, model) for model in ("cnn", "unet") for value in generator.normal(2, 0.1, 8)]
+    rows += [("pruned", value, 2, "cnn") for value in generator.normal(3, 0.1, 8)]
+    trials = trials_frame(rows)
+    told = findings.findings(trials, epochs_frame({0: [2.0, 2.0, 2.0, 2.0], 1: [2.0] * 4}), LOSS)
+    assert any(text.startswith("Trial") and "n = 16 completed" in text for text in told)
+    assert any("cnn" in text and "(n = 8)" in text and "unet" in text for text in told)
+    assert not any("better" in text for text in told if "grey table" not in text)
 
 
 def test_a_pruned_trial_that_was_ahead_is_told_and_not_ranked() -> None:

@@ -119,10 +119,10 @@ def test_augmentations_are_told_one_by_one(tmp_path: Path) -> None:
     answer = AUGMENTATION.tell(study).answer
 
     assert AUGMENTATION.applies(study)
-    assert answer.startswith("Mirrored: 0.")
+    assert answer.startswith("Mirrored 0.")
     assert " better (95 % interval 0.0" in answer
     assert "n = 12 pairs" in answer
-    assert "with deer+dog: no clear difference" in answer
+    assert "; no clear difference: with deer+dog (" in answer
     assert drawn(AUGMENTATION, study, tmp_path) > 10_000
 
 

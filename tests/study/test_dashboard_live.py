@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
-from html import unescape
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from study.store import StudyFolder
 from tests.conftest import Start
+from tests.study.browser import shown
 from tests.study.helpers import SPACE, make_folder, session
 from tests.study.test_dashboard import begin, end, served, states, wait_for
 
 _PATIENCE_SECONDS = 60.0
-_CHROMIUM = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--virtual-time-budget=20000"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    """Chromium's command; skips where there is none."""
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    return found[0] if found else pytest.skip("needs Chromium: apt-get install chromium")
-
-
-def shown(browser: str, profile: Path, url: str) -> str:
-    """The text of a page, once its scripts have run."""
-    command = [browser, *_CHROMIUM, f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom", url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
-    assert "CONSOLE" not in done.stderr
-    body = re.sub(r"<(style|script).*?</\1>", " ", done.stdout, flags=re.S)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def test_a_browser_shows_a_study_as_it_runs(tmp_path: Path, browser: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from study.records import ENDED, Event, StudyRecord, TrialRecord
+from study.space import Space
 
 _STRETCHES = (timedelta(hours=1), timedelta(hours=8), timedelta(hours=64))
 _LEAST_EPOCHS = 3
@@ -66,15 +67,19 @@ def spent(record: StudyRecord) -> Spent:
     )
 
 
-def forecast(record: StudyRecord) -> Forecast | None:
-    """Estimate the rest from the trials that have ended; None where nothing is left, or none has ended yet."""
+def forecast(record: StudyRecord, space: Space) -> Forecast | None:
+    """Estimate the rest from the trials that have ended; None where nothing is left, or none has ended yet.
+
+    Of a grid that prunes nothing it is known how many epochs the rest will train.
+    """
     ended = [trial for trial in record.trials.values() if trial.state in ENDED and trial.epochs]
     left = record.target - sum(record.count(state) for state in ENDED)
     epochs = sum(len(trial.epochs) for trial in ended)
     if left <= 0 or not ended:
         return None
     under_way = sum(len(trial.epochs) for trial in record.unfinished)
-    epochs_left = max(left * epochs / len(ended) - under_way, 0.0)
+    expected = _epochs_of_grid(record, space) or left * epochs / len(ended)
+    epochs_left = max(expected - under_way, 0.0)
     worker_seconds = epochs_left * _seconds(ended) / epochs
     workers = max(record.session["workers"], 1) if record.session else 1
     return Forecast(
@@ -83,6 +88,15 @@ def forecast(record: StudyRecord) -> Forecast | None:
         worker_seconds=worker_seconds,
         seconds=worker_seconds / min(workers, left),
     )
+
+
+def _epochs_of_grid(record: StudyRecord, space: Space) -> int:
+    """Epochs of a grid's trials that have not ended; 0 where some of them may be pruned, or the space is no grid."""
+    if not space.grid or space.pruner.kind != "none":
+        return 0
+    over = {trial.number for trial in record.trials.values() if trial.state in ENDED}
+    epochs = [space.config(point).epochs for point in space.grid]
+    return sum(epochs[number % len(epochs)] for number in range(record.target) if number not in over)
 
 
 def rate(record: StudyRecord, now: datetime) -> Rate | None:

@@ -32,7 +32,7 @@ _EPOCHS_OF = {
 
 def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
     """The state of a study for machines; these keys stay."""
-    best, rest = folder.best(record), forecast(record)
+    best, rest = folder.best(record), forecast(record, folder.space)
     pace = rate(record, datetime.now(UTC)) if record.is_live else None
     return {
         "name": folder.name,
@@ -269,13 +269,13 @@ def _cost_lines(record: StudyRecord, told: Mapping[str, Any]) -> list[str]:
     parts = [f"{count} {_EPOCHS_OF[of]}" for of, count in asdict(spent(record)).items() if count]
     if len(parts) > 1:
         lines.append("             " + ", ".join(parts))
-    pace, rest = told["rate"], forecast(record)
+    pace, rest = told["rate"], told["forecast"]
     if pace is not None:
         lines.append(f"  rate       {rate_text(pace)}, over the last {duration(pace['seconds'])}")
     if rest is not None:
         lines.append(
-            f"  left       {rest.trials} trials, about {rest.epochs:.0f} epochs, {duration(rest.worker_seconds)} of "
-            f"workers' time; {duration(rest.seconds)} with the workers of last time"
+            f"  left       {rest['trials']} trials, about {rest['epochs']:.0f} epochs, {duration(rest['worker_seconds'])} of "
+            f"workers' time; {duration(rest['seconds'])} with the workers of last time"
         )
     return lines
 

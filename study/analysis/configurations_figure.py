@@ -113,8 +113,9 @@ def tell(study: Loaded) -> Words:
     answer = f"After {style.counted(last, 'epoch')} no combination has a value."
     if len(table):
         best = table.iloc[0]
+        others = style.counted(len(table) - 1, "other combination")
         answer = (
-            f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {len(table) - 1} other combinations with "
+            f"After {style.counted(last, 'epoch')} {best['name']} is ahead of {others} with "
             f"{measure.text(best['mean'])} (n = {best['n']})"
         )
         answer += "." if best["n"] >= _LEAST else "; so few trials leave much to chance."

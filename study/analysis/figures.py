@@ -12,12 +12,17 @@ from study.analysis import (
     best_epoch_figure,
     budget_figure,
     configurations_figure,
+    contours_figure,
     cost_figure,
+    distribution_figure,
     epoch_figure,
     history_figure,
+    importance_figure,
     occupancy_figure,
+    parallel_figure,
     photographs_figure,
     pruning_figure,
+    slices_figure,
     style,
 )
 from study.analysis.loaded import Loaded
@@ -32,7 +37,15 @@ SECTIONS: Mapping[str, tuple[Plot, ...]] = {
         photographs_figure.BY_ARCHITECTURE,
     ),
     "Augmentation": (augmentation_figure.PLOT,),
-    "The search": (history_figure.PLOT, pruning_figure.PLOT),
+    "The search": (
+        history_figure.PLOT,
+        importance_figure.PLOT,
+        slices_figure.PLOT,
+        contours_figure.PLOT,
+        parallel_figure.PLOT,
+        distribution_figure.PLOT,
+        pruning_figure.PLOT,
+    ),
     "Time and cost": (occupancy_figure.PLOT, cost_figure.PLOT),
 }
 """The figures, in the order of the report, under its headings."""

@@ -115,7 +115,7 @@ class Display:
         text = _line(f"{self._folder.title}  ", style="bold")
         of = "" if self._target is None else f" of {self._target}"
         text.append(f"{ended}{of} trials, {duration(elapsed)}", style="default")
-        rest = forecast(record)
+        rest = forecast(record, self._folder.space)
         if self._ending is None:
             text.append(", starting Ray", style="default")
         elif rest is not None and self._target is not None and self._ending.reason is None:

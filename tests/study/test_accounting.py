@@ -8,7 +8,10 @@ import pytest
 
 from study.accounting import Spent, forecast, spent
 from study.records import StudyRecord, serialize
+from study.space import Space
 from tests.study.helpers import PARAMS, epoch, session, started
+
+SPACE = Space.parse("[search.epochs]\nkind = 'int'\nlow = 1\nhigh = 9")
 
 
 def record(*events: tuple[str, int | None, dict[str, Any]], trials: int = 4) -> StudyRecord:
@@ -52,7 +55,8 @@ def test_every_epoch_is_accounted_for() -> None:
 
 def test_the_rest_is_forecast_from_what_has_ended() -> None:
     """Two trials of 3 epochs on average have ended; 2 of 4 are left, one with an epoch behind it, for two workers."""
-    rest = forecast(record(*trained(0, 4), ended("completed", 0), *trained(1, 2), ended("pruned", 1), *trained(2, 1)))
+    events = [*trained(0, 4), ended("completed", 0), *trained(1, 2), ended("pruned", 1), *trained(2, 1)]
+    rest = forecast(record(*events), SPACE)
 
     assert rest is not None
     assert (rest.trials, rest.epochs) == (2, 5.0)
@@ -60,9 +64,18 @@ def test_the_rest_is_forecast_from_what_has_ended() -> None:
     assert rest.seconds == pytest.approx(3.75)
 
 
+def test_the_rest_of_a_grid_is_known() -> None:
+    """Of 1, 8, 1 and 8 epochs the first trial has ended, and the second is two epochs on its way."""
+    grid = Space.parse('sampler = { kind = "grid" }\n[search.epochs]\nkind = "choice"\nchoices = [1, 8]')
+    rest = forecast(record(*trained(0, 1), ended("completed", 0), *trained(1, 2)), grid)
+
+    assert rest is not None
+    assert (rest.trials, rest.epochs) == (3, 6 + 1 + 8)
+
+
 @pytest.mark.parametrize("trials", [1, 4])
 def test_nothing_is_forecast_from_nothing(trials: int) -> None:
     """Where nothing is left, or nothing has ended, there is no forecast."""
     events = [*trained(0, 2), ended("completed", 0)] if trials == 1 else trained(0, 2)
 
-    assert forecast(record(*events, trials=trials)) is None
+    assert forecast(record(*events, trials=trials), SPACE) is None

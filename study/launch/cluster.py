@@ -99,6 +99,7 @@ class Cluster:
                 raise no_room(self.nodes, self._resources)
             self.demand(1)
             time.sleep(_LOOK_SECONDS)
+            self.nodes = _nodes()
 
     def demand(self, trials: int) -> None:
         """Tell the cluster's autoscaler, if it has one, how many trials there are to be run: it counts those that run in."""

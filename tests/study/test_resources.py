@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from study.cli import cli
 from study.errors import LaunchError
-from study.launch import watching
+from study.launch import cluster, watching
+from study.launch.cluster import Cluster
 from study.launch.driver import Driver
 from study.launch.resources import Node, Resources, no_room, room
 from study.launch.watching import Watching
@@ -84,6 +85,21 @@ def test_pairs_that_are_none_are_wrong_usage(tmp_path: Path, option: tuple[str, 
     (tmp_path / "space.toml").write_text(SPACE)
 
     assert CliRunner().invoke(cli, ["launch", str(tmp_path / "space.toml"), *option]).exit_code == 2
+
+
+def test_the_first_node_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that scales itself and has no node yet is asked for one, and looked at again until it is there."""
+    looks = iter([[], [], [node()]])
+    demanded: list[int] = []
+    monkeypatch.setattr(cluster, "_nodes", lambda: next(looks))
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(Cluster, "demand", lambda self, trials: demanded.append(trials))
+
+    found = Cluster(Resources(address="here:1", wait_seconds=60))
+    found.wait_for_room()
+
+    assert found.capacity == 4
+    assert demanded == [1, 1]
 
 
 class MadeUpCluster:

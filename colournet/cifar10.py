@@ -63,6 +63,18 @@ def locate(data_dir: Path | None, *, progress: bool = True) -> Path:
         ) from error
 
 
+def find(data_dir: Path | None) -> Path | None:
+    """The folder that `locate` would answer at once, None where it would have to unpack, to download, or to refuse."""
+    named = data_dir or _folder_from_environment("COLOURNET_DATA")
+    places = [_cache() / FOLDER] if named is None else [named, named / FOLDER]
+    return next((folder for folder in places if all((folder / name).is_file() for name in _BATCHES)), None)
+
+
+def is_named() -> bool:
+    """Whether the environment names a place of the data, so that none are downloaded."""
+    return _folder_from_environment("COLOURNET_DATA") is not None
+
+
 def read(
     folder: Path, *, split: Literal["train", "test"], classes: Sequence[str]
 ) -> dict[str, UInt8[np.ndarray, "_ 3 32 32"]]:

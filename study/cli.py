@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from colournet import entrypoint
 from colournet.waiting import waiting
+from study.cluster_cli import COMMANDS as _ON_CLUSTERS
 from study.compare_cli import compare
 from study.options import JSON as _JSON
 from study.options import RESULTS as _RESULTS
 from study.options import fitted as _print
 from study.options import limit_options, resource_options
+
+if TYPE_CHECKING:
+    from study.launch.resources import Resources
 
 _DATA_DIR = click.option(
     "--data-dir",
@@ -31,17 +35,35 @@ def cli() -> None:
 
 
 cli.add_command(compare)
+for _command in _ON_CLUSTERS:
+    cli.add_command(_command)
 
 
 @cli.command()
 @click.argument("space", type=click.Path(path_type=Path))
+@_JSON
+@resource_options
+@_DATA_DIR
 @_RESULTS
-def check(space: Path, results: Path) -> None:
-    """Validate a search space; show its dimensions, one sampled configuration and what it will cost."""
-    from study.preview import preview
+def check(space: Path, as_json: bool, resources: Resources, data_dir: Path | None, results: Path) -> None:
+    """Validate a search space; show its dimensions, one sampled configuration and what it will cost.
+
+    With --address, look also whether a Ray cluster is ready for the study: its nodes, their versions, the storage of the
+    checkpoints, the data, how many trials run at once and for how long. Nothing is started.
+    """
+    from study.preview import preview, preview_json
     from study.space import Space
 
-    click.echo(preview(Space.load(space), results))
+    loaded = Space.load(space)
+    if resources.address is None:
+        click.echo(json.dumps(preview_json(loaded), indent=2) if as_json else preview(loaded, results))
+        return
+    from study.launch.preflight_report import look
+
+    report = look(loaded, results, resources, data_dir)
+    told = {**preview_json(loaded), "cluster": report.to_mapping()}
+    click.echo(json.dumps(told, indent=2) if as_json else f"{preview(loaded, results)}\n\n{report}")
+    report.check()
 
 
 @cli.command()

@@ -33,6 +33,10 @@ class LaunchError(StudyError):
     """A study could not be started or had to be given up."""
 
 
+class AnswerError(StudyError):
+    """A study's folder on a cluster could not be read there: what the cluster said of it."""
+
+
 class InterruptedStudyError(StudyError):
     """The user stopped a study (Ctrl-C); it can be resumed."""
 

@@ -157,6 +157,10 @@ class Examination:
         """The trials that are over, in order of their numbers."""
         return [trial for trial in self.record.trials.values() if trial.state in ENDED]
 
+    def is_away(self, trial: TrialRecord) -> bool:
+        """Whether a trial's files are in the study's storage, as they are until it ends; nobody looks for them there."""
+        return self.folder is not None and "storage" in self.folder.manifest and trial.state not in ENDED
+
     @cached_property
     def has_weights(self) -> bool:
         """Whether any weights of trials are here. A copy from version control has none, which is no damage."""

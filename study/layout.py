@@ -27,6 +27,22 @@ def check_name(name: str) -> str:
     return name
 
 
+def trial_name(number: int) -> str:
+    """The name of a trial's folder."""
+    return f"{number:04d}"
+
+
+def attempt_name(number: int) -> str:
+    """The name of the folder of one attempt, from 1, inside its trial's."""
+    return f"attempt-{number}"
+
+
+def attempt_of(name: str) -> int | None:
+    """The attempt that a file belongs to, named from its trial's folder on; None for one of the whole trial."""
+    match = re.fullmatch(r"attempt-(\d+)(/.*)?", name)
+    return int(match[1]) if match else None
+
+
 @dataclass(frozen=True)
 class TrialLayout:
     """The files of one trial, written by its workers."""
@@ -59,12 +75,12 @@ class TrialLayout:
 
     @property
     def log(self) -> Path:
-        """What went wrong, with the traceback; there only if something did."""
+        """When each attempt began, its epochs, how it ended; the traceback of what went wrong."""
         return self.root / "log.txt"
 
     def attempt(self, number: int) -> Path:
         """The folder of the checkpoints of one attempt, from 1."""
-        return self.root / f"attempt-{number}"
+        return self.root / attempt_name(number)
 
     def model(self, attempt: int) -> Path:
         """The network after the best epoch so far, as of an attempt."""
@@ -80,8 +96,8 @@ class TrialLayout:
 
     def attempts(self) -> list[int]:
         """The numbers of the attempts that have a folder, in order."""
-        found = (re.fullmatch(r"attempt-(\d+)", path.name) for path in self.root.glob("attempt-*"))
-        return sorted(int(match[1]) for match in found if match)
+        found = (attempt_of(path.name) for path in self.root.glob("attempt-*"))
+        return sorted(number for number in found if number is not None)
 
 
 @dataclass(frozen=True)
@@ -202,4 +218,4 @@ class StudyLayout:
 
     def trial(self, number: int) -> TrialLayout:
         """The files of trial `number`."""
-        return TrialLayout(self.trials / f"{number:04d}")
+        return TrialLayout(self.trials / trial_name(number))

@@ -37,6 +37,7 @@ _CHECKED_IF_THERE: Mapping[str, type] = {
     "sampler": dict,
     "pruner": dict,
     "provenance.versions": dict,
+    "storage": str,
 }
 _OF_A_CONFIRMATION: Mapping[str, type] = {
     "confirms": dict,

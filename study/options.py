@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
 import sys
@@ -50,12 +51,61 @@ class Amount(click.ParamType[Any]):
             self.fail(f"{error.message}: {error.hint}", param, ctx)
 
 
+class Pair(click.ParamType[Any]):
+    """A `NAME=AMOUNT`, or a `KEY=VALUE`."""
+
+    def __init__(self, name: str, *, is_amount: bool) -> None:
+        self.name = name
+        self._is_amount = is_amount
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Take both sides apart; what is wrong with them is wrong usage."""
+        if not isinstance(value, str):
+            return value
+        key, equals, told = (part.strip() for part in value.partition("="))
+        if not (key and equals and told):
+            self.fail(f"{value!r}: write {self.name}", param, ctx)
+        if not self._is_amount:
+            return key, told
+        with contextlib.suppress(ValueError):
+            if 0 < float(told) < float("inf"):
+                return key, float(told)
+        return self.fail(f"{value!r}: the amount must be a number above 0", param, ctx)
+
+
 _RESOURCES = (
     click.option("--address", help="A running Ray cluster, `auto` or HOST:PORT.  [default: a local Ray]"),
     click.option("--cpus", type=click.IntRange(min=1), help="CPUs of the local Ray.  [default: all]"),
     click.option("--cpus-per-trial", type=click.FloatRange(min=0), default=1.0, show_default=True),
     click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True),
+    click.option("--memory-per-trial", type=Amount("SIZE"), help="Memory to set aside for a trial, such as 2GB."),
+    click.option(
+        "--resource",
+        "custom",
+        multiple=True,
+        type=Pair("NAME=AMOUNT", is_amount=True),
+        help="What a trial takes of a resource of the cluster's own; may be repeated.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        type=Pair("KEY=VALUE", is_amount=False),
+        help="Run trials only on nodes with this label, or one of `in(A, B)`, or without `!VALUE`; may be repeated.",
+    ),
+    click.option(
+        "--wait-for-nodes",
+        "wait_seconds",
+        type=Amount("TIME"),
+        default=0.0,
+        help="Wait so long for a node that a trial fits on, as a cluster that scales itself has none at first.",
+    ),
+    click.option(
+        "--storage",
+        help="Where nodes keep trials' files if they do not share --results: a shared path, s3://BUCKET/PREFIX, gs://...",
+    ),
 )
+_PLAIN = ("address", "cpus", "cpus_per_trial", "gpus_per_trial", "memory_per_trial", "wait_seconds", "storage")
 _BUDGET = {
     "seconds": click.option(
         "--time-budget", "seconds", type=Amount("TIME"), help="End after so long, such as 90s, 30m or 2h; resumable."
@@ -104,10 +154,11 @@ def resource_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_resources(**values: Any) -> Any:
-        from study.launch.cluster import Resources
+        from study.launch.resources import Resources
 
-        names = ("address", "cpus", "cpus_per_trial", "gpus_per_trial")
-        return command(resources=Resources(**{name: values.pop(name) for name in names}), **values)
+        given = {name: values.pop(name) for name in _PLAIN}
+        given |= {name: dict(values.pop(name)) for name in ("custom", "labels")}
+        return command(resources=Resources(**given), **values)
 
     return _add(with_resources, _RESOURCES)
 

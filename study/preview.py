@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 from study.cost import estimate
 from study.known_points import left_open
@@ -37,6 +38,21 @@ def preview(space: Space, results: Path) -> str:
         f"cost, if nothing is pruned: about {cost.epochs:.0f} epochs, {duration(cost.core_seconds)} on one CPU core",
     ]
     return "\n".join(lines)
+
+
+def preview_json(space: Space) -> dict[str, Any]:
+    """What a space asks and costs, JSON-ready."""
+    cost = estimate(space)
+    return {
+        "study": space.name,
+        "question": space.question,
+        "trials": space.trials,
+        "seed": space.seed,
+        "objective": {"metric": space.objective.metric, "goal": space.objective.goal},
+        "sampler": space.sampler.kind,
+        "pruner": space.pruner.kind,
+        "cost": {"epochs": cost.epochs, "core_seconds": cost.core_seconds},
+    }
 
 
 def _dimensions(space: Space) -> str:

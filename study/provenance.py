@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-import shlex
 import socket
 import subprocess
 import sys
@@ -12,7 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("colournet-study", "torch", "ray", "optuna", "numpy", "scikit-learn")
+from study.secrets import redacted_command
+
+SHIPPED = "shipped.json"
+"""Name of the file in which a copy of this package, sent to a cluster, holds what it was copied from."""
+
+_OURS = "colournet-study"
+_PACKAGES = (_OURS, "torch", "ray", "optuna", "numpy", "scikit-learn")
 
 
 def collect() -> dict[str, Any]:
@@ -24,8 +30,13 @@ def collect() -> dict[str, Any]:
         "cpu": _cpu(),
         "cpus": os.cpu_count(),
         "host": socket.gethostname(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": redacted_command([_program(), *sys.argv[1:]]),
     }
+
+
+def shipped() -> str:
+    """What a copy of this package is to hold as `SHIPPED`, which has neither a checkout nor an installation about it."""
+    return json.dumps({**_commit(), "version": _version(_OURS)})
 
 
 def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
@@ -58,15 +69,32 @@ def _commit() -> dict[str, Any]:
         return answer.stdout.strip()
 
     if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return {"commit": None, "dirty": None}
+        found = _shipped()
+        return {"commit": found.get("commit"), "dirty": found.get("dirty")}
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "*.py"))}
 
 
+def _shipped() -> dict[str, Any]:
+    """What a copy was copied from; nothing where this is none."""
+    try:
+        return dict(json.loads(Path(__file__).with_name(SHIPPED).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def _version(package: str) -> str | None:
+    if package == _OURS and _shipped():
+        return str(_shipped().get("version"))
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _program() -> str:
+    """What was called: `study` too where it was `python -m study`."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def _cpu() -> str:

@@ -40,7 +40,7 @@ def configurations(seen: Examination) -> Iterator[Finding]:
     for trial in seen.record.trials.values():
         path = seen.layout.trial(trial.number).config
         expected = seen.configs[trial.number]
-        if trial.attempt and expected:
+        if trial.attempt and expected and not seen.is_away(trial):
             fault = _config_fault(path, expected)
             if fault is not None:
                 can_restore = not path.exists() and len(expected) == 1 and seen.is_whole and not seen.is_live
@@ -51,7 +51,7 @@ def configurations(seen: Examination) -> Iterator[Finding]:
 def no_weights(seen: Examination) -> Iterator[Finding]:
     """If no weights are here at all, they were not kept on purpose, as in a copy from version control."""
     named = [trial for trial in seen.record.trials.values() if trial.checkpoint is not None]
-    begun = [trial for trial in seen.record.unfinished if trial.epochs]
+    begun = [trial for trial in seen.record.unfinished if trial.epochs and not seen.is_away(trial)]
     if seen.has_weights or not (named or begun):
         return
     parts = [f"none of the {len(named)} models that the record names is here"] if named else []
@@ -78,6 +78,8 @@ def checkpoints(seen: Examination) -> Iterator[Finding]:
     if seen.is_live or not seen.has_weights:
         return
     for trial in seen.record.unfinished:
+        if seen.is_away(trial):
+            continue
         kept = 0
         for attempt in seen.layout.trial(trial.number).attempts():
             path = seen.layout.trial(trial.number).checkpoint(attempt)

@@ -16,7 +16,9 @@ from typing import Any
 from study import lock
 from study.errors import DiskError, LockedError, StudyError
 from study.records import Event, StudyRecord, serialize
+from study.secrets import redacted
 
+_IN_WORDS = ("message", "text")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -38,13 +40,14 @@ class RecordWriter:
         """The state after the last event written."""
 
     def append(self, kind: str, trial: int | None = None, /, **fields: Any) -> Event:
-        """Write one event, stamped with the time.
+        """Write one event, stamped with the time; secrets are taken out of what it says in words.
 
         Raises `RecordError` if it may not come now, `DiskError` if the disk does not take it, and `LockedError` if another
         driver has taken the study over.
         """
         named = {} if trial is None else {"trial": trial}
-        event = {"event": kind, "time": now(), **named, **fields}
+        said = {name: redacted(fields[name]) for name in _IN_WORDS if isinstance(fields.get(name), str)}
+        event = {"event": kind, "time": now(), **named, **fields, **said}
         line = serialize(event)
         self.record.check(event)
         self._check_mine()

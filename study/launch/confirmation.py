@@ -21,6 +21,7 @@ from study.launch.cluster import Resources
 from study.launch.planned import Planned
 from study.launch.session import Plan
 from study.launch.source import Source
+from study.launch.storage import below, of_study
 from study.layout import StudyLayout, confirmation_name
 from study.limits import Budget, Limits
 from study.records import StudyRecord
@@ -50,7 +51,7 @@ def confirm(
     if folder is None:  # decided before the data are loaded
         chosen = Confirmation.plan(study, study.read(), top=top, seeds=seeds)
         bundle = _with_test_images(study, data_dir)
-        folder = _create(study, chosen, bundle, root.name)
+        folder = _create(study, chosen, bundle, root.name, storage=resources.storage if resources else None)
     else:
         bundle = _with_test_images(folder, data_dir)
         _check_test_images(folder, bundle)
@@ -80,8 +81,13 @@ def _check_test_images(folder: StudyFolder, bundle: DataBundle) -> None:
         )
 
 
-def _create(study: StudyFolder, chosen: Confirmation, bundle: DataBundle, name: str) -> StudyFolder:
-    manifest = _manifest(study.space, chosen, bundle)
+def _create(
+    study: StudyFolder, chosen: Confirmation, bundle: DataBundle, name: str, *, storage: str | None
+) -> StudyFolder:
+    """The confirmation's folder; where its trials' files are kept is as it is with the study, unless another is named."""
+    inherited = study.manifest.get("storage")
+    place = of_study(storage, name) if storage else inherited and below(inherited, "confirmations", name)
+    manifest = {**_manifest(study.space, chosen, bundle), **({"storage": place} if place else {})}
     return StudyFolder.create(study.layout.confirmations, name, space_text=study.space.text, manifest=manifest)
 
 

@@ -66,6 +66,11 @@ class Display:
         """Show from now on whether the study is to end early; Ray is up."""
         self._ending = ending
 
+    def warn(self, text: str | None) -> None:
+        """Show a warning, if there is one, above whatever else is shown."""
+        if text is not None:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def tell(self, event: Event) -> None:
         """Take note of an event that was just recorded."""
         if self._live is None and (event["event"] in ENDED or self._tells_of_trouble(event)):

@@ -11,6 +11,7 @@ from typing import Any
 from study import best
 from study.errors import StudyError
 from study.launch import failures, retention
+from study.launch.away import Away
 from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.retention import Retention
@@ -39,18 +40,20 @@ class Driver:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.space = folder.space
+        self.name = folder.name
         self.limits = limits or Limits()
         self._metric = self.space.objective.metric
         self._folder = folder
         self._writer = writer
         self._source = source
         self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
-        self._target = trials
+        self.target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
         self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
         self._failed: list[TrialRecord] = []  # in a row
         self._trained = self.record.trained
         self._on_event = on_event
+        self._away = Away(folder)
         self.ending = Ending(budget or Budget(), grace_seconds=self.limits.grace_seconds)
         """Whether, and why, the study is to end early."""
 
@@ -75,9 +78,14 @@ class Driver:
         return not self.live and not self._has_more
 
     def make_good(self) -> None:
-        """Do what an earlier driver decided and died before doing: publish the best, delete what is over."""
+        """Do what an earlier driver decided and died before doing: bring home, publish the best, delete what is over."""
+        self._away.bring_all_home(self.record)
         best.refresh(self._folder, self.record)
         self._retention.sweep()
+
+    def note(self, text: str) -> None:
+        """Record what a person should know."""
+        self._append("note", None, text=text)
 
     def next_task(self) -> Task | None:
         """The next trial, interrupted ones first; None while none may begin."""
@@ -117,8 +125,11 @@ class Driver:
         if number not in self._roster.live:
             return
         trial = self.record.trials[number]
+        limit = self.limits.trial_timeout_seconds
         if failures.has_hung(self._folder.layout.trial(number)):
-            self._fail(number, "timed_out", f"hung beyond {self.limits.trial_timeout_seconds:g} s; stacks tell where")
+            self._fail(number, "timed_out", f"hung beyond {limit:g} s; stacks tell where")
+        elif self._away.is_used and limit is not None and self._roster.seconds(number) > limit:
+            self._fail(number, "timed_out", f"hung beyond {limit:g} s")  # where, only its node knows
         elif out_of_memory:
             self._run_out_of_memory(number, message)
         elif trial.interruptions["lost"] >= self.limits.lost_retries:
@@ -150,7 +161,7 @@ class Driver:
 
     @property
     def _has_more(self) -> bool:
-        return bool(self._roster.waiting) or self._target is None or len(self.record.trials) < self._target
+        return bool(self._roster.waiting) or self.target is None or len(self.record.trials) < self.target
 
     def _may_begin(self) -> bool:
         """Whether one more trial may run beside those that do."""
@@ -170,6 +181,7 @@ class Driver:
             goal=objective.goal,
             attempts=trial.attempt,
             timeout_seconds=self.limits.trial_timeout_seconds,
+            storage=self._away.place(number),
             is_tested=self._source.is_tested,
         )
 
@@ -278,6 +290,7 @@ class Driver:
     def _end(self, number: int, kind: str, **fields: Any) -> None:
         event = self._writer.append(kind, number, **fields)
         self._roster.end(number)
+        self._away.bring_home(number)
         if kind == "completed":
             self._source.complete(number, fields["value"])
             best.refresh(self._folder, self.record)

@@ -9,6 +9,8 @@ from study.layout import TrialLayout
 from study.records import TrialRecord
 from study.store import StudyFolder
 
+_MOST_LINES = 40
+
 
 def has_hung(layout: TrialLayout) -> bool:
     """Whether the latest attempt of a trial was ended by its watchdog, which tells where it hung."""
@@ -27,6 +29,11 @@ def disk_full(folder: StudyFolder, number: int, message: str) -> LaunchError:
     )
 
 
+def storage(folder: StudyFolder, error: OSError) -> LaunchError:
+    """The error of a study whose storage does not answer the driver."""
+    return LaunchError(f"{folder.title}: {error}", hint=f"see to the storage, then {folder.resume_command}")
+
+
 def cannot_write(folder: StudyFolder, error: OSError) -> LaunchError:
     """The error of a study whose driver could not write a file of its folder."""
     return LaunchError(
@@ -40,7 +47,8 @@ def too_many(folder: StudyFolder, failed: Sequence[TrialRecord]) -> LaunchError:
     first = failed[0]
     log = folder.layout.trial(first.number).log
     try:
-        told = f"{log}:\n{log.read_text(encoding='utf-8').rstrip()}"
+        lines = log.read_text(encoding="utf-8").rstrip().splitlines()
+        told = "\n".join([f"{log}:", *lines[-_MOST_LINES:]])
     except OSError:
         told = f"study show {folder.name} {first.number} tells more"
     return LaunchError(

@@ -27,7 +27,7 @@ class Task:
 
     number: int
     folder: str
-    """The trial's folder, absolute, on storage that the worker shares with the driver."""
+    """The trial's folder, absolute, on a file system that the worker shares with the driver, if there is no `storage`."""
     config: dict[str, Any]
     """The fields of its `TrainConfig`."""
     metric: str
@@ -37,6 +37,8 @@ class Task:
     """How many attempts at the trial the record has; their folders need not be there any more."""
     timeout_seconds: float | None = None
     """How long the attempt may take; None for as long as it likes."""
+    storage: str | None = None
+    """Where else the trial's files are kept, as `study.launch.storage` has it, if the worker need not share the folder."""
     is_tested: bool = False
     """Whether to score the best epoch's model on the test images, which the bundle must hold then."""
 

@@ -15,8 +15,8 @@ from colournet.data import DataBundle, prepare
 from colournet.waiting import waiting
 from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures, spaces
-from study.launch.cluster import Resources, connected, keep_quiet
+from study.launch import failures, preflight, spaces, storage, trust
+from study.launch.cluster import Cluster, Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.ending import Ending
@@ -50,16 +50,16 @@ def launch(
     """
     name = name or space.name
     StudyFolder.check_free(results, name)  # before the data are loaded, or even downloaded
-    target = trials or space.trials
+    target, resources = trials or space.trials, resources or Resources()
+    kept = {} if resources.storage is None else {"storage": storage.of_study(resources.storage, name)}
     bundle = prepare_bundle(space, data_dir)
-    folder = StudyFolder.create(
-        results, name, space_text=space.text, manifest=make_manifest(space, bundle, trials=target)
-    )
+    manifest = {**make_manifest(space, bundle, trials=target), **kept}
+    folder = StudyFolder.create(results, name, space_text=space.text, manifest=manifest)
     plan = Plan(
         kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
     )
     try:
-        return run(folder, bundle, plan, resources=resources or Resources())
+        return run(folder, bundle, plan, resources=resources)
     finally:
         folder.discard_if_empty()
 
@@ -85,7 +85,8 @@ def resume(
     if folder.is_confirmation:
         hint = f"{folder.resume_command} goes on with it"
         raise StudyError(f"{folder.name}: is a confirmation, its runs were decided when it began", hint=hint)
-    record, budget = folder.read(), budget or Budget()
+    record, budget, resources = folder.read(), budget or Budget(), resources or Resources()
+    storage.check_same(folder.manifest.get("storage"), resources.storage)
     in_force = spaces.in_force(folder, record)
     changes = check_change(in_force, space or folder.space, accepted=accept_space_change, study=folder.name)
     space = (space or folder.space) if changes else in_force
@@ -106,7 +107,7 @@ def resume(
         is_new=bool(changes),
         notes=[f"accepted a wider search space: {change}" for change in changes],
     )
-    return run(folder, bundle, plan, resources=resources or Resources())
+    return run(folder, bundle, plan, resources=resources)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +191,14 @@ def run(
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
-            connected(resources) as capacity,
+            connected(resources, abandon=signals.abandon) as cluster,
         ):
             signals.listen()
             signals.check()
-            _begin(folder, writer, plan, workers=capacity, gpus_per_trial=resources.gpus_per_trial)
+            _check_ready(cluster, resources, folder)
+            _begin(folder, writer, plan, workers=cluster.capacity, gpus_per_trial=resources.gpus_per_trial)
+            if resources.address is not None:
+                display.warn(trust.warning())
             driver = Driver(
                 folder,
                 writer,
@@ -209,7 +213,7 @@ def run(
             signals.check()
             try:
                 driver.make_good()
-                tuning.run(driver, bundle, per_trial=resources.per_trial, capacity=capacity)
+                tuning.run(driver, bundle, resources=resources, cluster=cluster)
             finally:
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)
@@ -222,6 +226,16 @@ def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, *, workers: in
     for text in plan.notes:
         writer.append("note", text=text)
     spaces.write(folder, plan.space)
+
+
+def _check_ready(cluster: Cluster, resources: Resources, folder: StudyFolder) -> None:
+    """Raise `LaunchError` if not every node that may get a trial is ready for it. A local Ray's only node is this one."""
+    place = folder.manifest.get("storage")
+    if cluster.is_shared:
+        preflight.examine(cluster, resources, place or folder.layout.root.absolute().as_uri()).check()
+    elif place is not None:
+        for found in preflight.check_storage(None, [], place):
+            raise LaunchError(found.message, hint=found.remedy)
 
 
 def _raise_for(reason: str, folder: StudyFolder, ending: Ending, signals: Signals) -> None:

@@ -57,6 +57,12 @@ class Signals:
         if self.error is not None:
             raise self.error
 
+    def abandon(self, error: StudyError) -> None:
+        """Leave at once for an error, as nothing that is waited for will come; the record is whole."""
+        cursor = _SHOW_CURSOR if self.terminal.isatty() else ""
+        self._say(f"{cursor}error: {error.message}\n\nhint: {error.hint}")
+        os._exit(error.exit_code)
+
     def _asked(self, number: int) -> StudyError:
         reason, kind = _KINDS[number]
         return kind(f"{self.study}: {reason}", hint=f"{self.resume_command} goes on with it")

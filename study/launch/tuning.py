@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,23 +21,32 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from colournet.data import DataBundle
+from study.launch.cluster import Cluster
 from study.launch.driver import Driver
-from study.launch.messages import Report, Task
+from study.launch.gauges import Gauges
+from study.launch.messages import Report, Task, Tell
+from study.launch.mirror import run_mirrored
+from study.launch.resources import Resources
+from study.launch.watching import Watching
 from study.launch.worker import run_trial
 
 _MESSAGE = "message"
+_MOST_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""How many trials Tune lets wait for their process to start; by itself one, so that a large cluster fills up slowly."""
 _OUT_OF_MEMORY = "running low on memory"  # in the words of ray.exceptions.OutOfMemoryError
 
 
-def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capacity: int) -> None:
+def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cluster) -> None:
     """Run the driver's trials until it is over, or says that it is to end at once."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), per_trial)
+    if cluster.is_shared:
+        os.environ[_MOST_PENDING] = "1000"
+    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=DriverSearcher(driver, capacity),
+                search_alg=DriverSearcher(driver, cluster),
                 scheduler=DriverScheduler(driver),
                 num_samples=-1,
                 reuse_actors=True,
@@ -47,25 +57,32 @@ def run(driver: Driver, bundle: DataBundle, *, per_trial: dict[str, float], capa
                 name=driver.space.name,
                 storage_path=scratch,
                 verbose=0,
-                stop=DriverStopper(driver),
+                stop=DriverStopper(driver, cluster),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
 
 
-class DriverSearcher(Searcher):
-    """Asks the driver for the next trial whenever one more fits."""
+def _request(resources: Resources) -> tune.PlacementGroupFactory:
+    """One trial's place: all that it takes, on one node, which is labelled as wanted."""
+    if not resources.labels:
+        return tune.PlacementGroupFactory([resources.bundle])
+    return tune.PlacementGroupFactory([resources.bundle], bundle_label_selector=[dict(resources.labels)])
 
-    def __init__(self, driver: Driver, capacity: int) -> None:
+
+class DriverSearcher(Searcher):
+    """Asks the driver for the next trial whenever one more fits on the nodes that there are now."""
+
+    def __init__(self, driver: Driver, cluster: Cluster) -> None:
         super().__init__(metric=None, mode=None)
         self._driver = driver
-        self._capacity = capacity
+        self._cluster = cluster
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002 (Tune's identity of a trial; ours is its number)
         """Answer a task, None while none may begin, or that there are no more."""
         if self._driver.is_over:
             return Searcher.FINISHED
-        if self._driver.live >= self._capacity:
+        if self._driver.live >= self._cluster.capacity:
             return None
         task = _guarded(self._driver, self._driver.next_task, otherwise=None)
         return None if task is None else task.to_mapping()
@@ -109,10 +126,11 @@ class DriverScheduler(FIFOScheduler):
 
 
 class DriverStopper(Stopper):
-    """Lets the driver look at the clock, and end Tune's loop with whatever still runs."""
+    """Lets the driver look at the clock and at the cluster, and end Tune's loop with whatever still runs."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, cluster: Cluster) -> None:
         self._driver = driver
+        self._watching = Watching(driver, cluster, show=Gauges(driver.name).show)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 (trials are stopped by reports)
         """Never: a trial is stopped by the answer to its report."""
@@ -120,7 +138,11 @@ class DriverStopper(Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end at once; Tune asks after every event, and ten times a second where there are none."""
-        return _guarded(self._driver, self._driver.tick, otherwise=True)
+        return _guarded(self._driver, self._tick, otherwise=True)
+
+    def _tick(self) -> bool:
+        self._watching.look()
+        return self._driver.tick()
 
     def __reduce__(self) -> tuple[object, ...]:
         return (object, ())
@@ -140,7 +162,18 @@ def _guarded(driver: Driver, call: Callable[[], _T], *, otherwise: _T) -> _T:
 
 def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
     """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped."""
-    run_trial(Task(**config), bundle, lambda report: tune.report({_MESSAGE: json.dumps(report, allow_nan=False)}))
+    task = Task(**config)
+
+    def tell(report: Report) -> None:
+        tune.report({_MESSAGE: json.dumps(report, allow_nan=False)})
+
+    def run_here(task: Task, tell: Tell) -> None:
+        run_trial(task, bundle, tell)
+
+    if task.storage is None:
+        run_here(task, tell)
+    else:
+        run_mirrored(task, run_here, tell)
 
 
 def _told(trial: Trial) -> str:

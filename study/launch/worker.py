@@ -8,9 +8,7 @@ import faulthandler
 import gc
 import os
 import socket
-import traceback
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,9 @@ from colournet.models import count_parameters
 from colournet.objective import Objective
 from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
+from study.launch import trial_log
 from study.launch.messages import Task, Tell
+from study.launch.storage import StorageError
 from study.layout import TrialLayout
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -38,10 +38,11 @@ _OVERTIME_SECONDS = 5.0  # beyond a tenth of the limit: an epoch that ends in ti
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """Train the trial of `task`, from its newest checkpoint if it has one, and tell how it goes.
 
-    Whatever goes wrong in training is told as `failed`, with the traceback in the trial's log; the worker lives on. Only
+    All of it is in the trial's log too. Whatever goes wrong in training is told as `failed`; the worker lives on. Only
     an attempt that hangs far beyond its time limit takes its process along.
     """
     layout, attempt = TrialLayout(Path(task.folder)), 0
+    tell = trial_log.logged(tell, layout.log)
     try:
         attempt = _claim_attempt(layout, behind=task.attempts)
         with _watchdog(layout, attempt, task.timeout_seconds):
@@ -54,8 +55,7 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     except DivergedError as error:
         tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
     except Exception as error:  # noqa: BLE001 (the boundary of a trial: any error is the trial's, told and logged)
-        with contextlib.suppress(OSError):  # where nothing can be written, telling must do
-            _log(layout, attempt)
+        trial_log.write_error(layout.log, attempt)
         reason = _reason(error)
         message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         error.__traceback__ = None  # it holds what the trial held
@@ -65,10 +65,11 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The class of an error: `out_of_memory`, `disk_full`, or else just `error`."""
+    """The class of an error: `out_of_memory`, `disk_full`, also of a storage that does not answer, or else just `error`."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
         return "out_of_memory"
-    return "disk_full" if isinstance(error, OSError) and error.errno in _NO_ROOM else "error"
+    has_no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+    return "disk_full" if has_no_room or isinstance(error, StorageError) else "error"
 
 
 def _release_memory() -> None:
@@ -180,8 +181,3 @@ def _started(attempt: int, config: TrainConfig, history: Sequence[EpochMetrics])
         "resumed_from_epoch": len(history),
         "history": [metrics.to_mapping() for metrics in history],
     }
-
-
-def _log(layout: TrialLayout, attempt: int) -> None:
-    with layout.log.open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, attempt {attempt}\n{traceback.format_exc()}\n")

@@ -49,10 +49,12 @@ def make_space(extra: str = "", text: str = SPACE) -> Space:
     return Space.parse(text + extra)
 
 
-def make_folder(results: Path, *, name: str = "little", space_text: str = SPACE) -> StudyFolder:
+def make_folder(
+    results: Path, *, name: str = "little", space_text: str = SPACE, manifest: dict[str, Any] | None = None
+) -> StudyFolder:
     """A study's folder as `launch` makes it, without data."""
     objective = {"metric": "val_loss", "goal": "minimize", "epoch": "best"}
-    manifest = {
+    whole = {
         "question": "Does it work?",
         "trials": 4,
         "seed": 0,
@@ -61,8 +63,9 @@ def make_folder(results: Path, *, name: str = "little", space_text: str = SPACE)
         "palettes": {},
         "floors": {},
         "provenance": {},
+        **(manifest or {}),
     }
-    return StudyFolder.create(results, name, space_text=space_text, manifest=manifest)
+    return StudyFolder.create(results, name, space_text=space_text, manifest=whole)
 
 
 def started(attempt: int = 1, **changes: Any) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def command(*arguments: str) -> str:
         ("export", "--help"),
         ("dashboard", "--help"),
         ("confirm", "--help"),
+        ("submit", "--help"),
+        ("logs", "little"),
         ("list",),
         ("list", "--json"),
         ("show", "little"),

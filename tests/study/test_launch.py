@@ -65,7 +65,7 @@ def finished(
         return launch(Space.parse(SPACE), root / "results", resources=Resources(address=ray_address))
     (root / "space.toml").write_text(SPACE)
     with running_study(root, ray_dir) as start:  # a process of its own: one process is connected to one Ray
-        assert start("launch", "space.toml", "--cpus", "2").wait(timeout=240) == 0
+        assert start("launch", "space.toml", "--cpus", "2", HOME=str(root)).wait(timeout=240) == 0
     return StudyFolder.open(root / "results", "little")
 
 
@@ -121,6 +121,20 @@ def test_the_best_is_reproduced_to_the_bit(finished: StudyFolder) -> None:
 
     assert verdict.outcome == "identical"
     assert verdict.trial == json.loads(finished.layout.best.metrics.read_text())["trial"]
+
+
+def test_a_local_ray_asks_for_a_token_and_has_no_dashboard(finished: StudyFolder) -> None:
+    """By Ray's own default a local Ray makes a token in the home folder, which nobody else can read out of the record."""
+    root = finished.layout.root.parents[1]
+    if not (root / "space.toml").exists():
+        pytest.skip("is of a cluster, which asks for what it was started with")
+    token = (root / ".ray" / "auth_token").read_text()
+
+    assert len(token) == 64
+    assert token.encode() not in b"".join(
+        path.read_bytes() for path in finished.layout.root.rglob("*") if path.is_file()
+    )
+    assert "dashboard" not in finished.layout.log.read_text().lower()
 
 
 def test_a_changed_record_is_not_reproduced(finished: StudyFolder) -> None:
@@ -502,6 +516,17 @@ def test_other_data_are_refused(tmp_path: Path, finished: StudyFolder) -> None:
 
     with pytest.raises(StudyError, match="not those that the study began with"):
         resume(StudyFolder.open(tmp_path, "little"), trials=9)
+
+
+def test_a_cluster_without_a_token_is_warned_of(
+    tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Joining a cluster that lets everyone in is told once, with the remedy; its record says nothing of it."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    folder = launch(Space.parse(SPACE), tmp_path, trials=1, resources=Resources(address=ray_address))
+
+    assert capfd.readouterr().err.count("warning: this Ray cluster asks for no token") == 1
+    assert not folder.read().notes
 
 
 def test_nothing_runs_on_after_a_study(finished: StudyFolder) -> None:

@@ -26,7 +26,7 @@ CONFIG = TrainConfig(
 TIMES = ("seconds", "images_per_second")
 
 
-class StopTrial(BaseException):
+class StopTrial(SystemExit):
     """How Ray ends a trial inside of telling."""
 
 
@@ -74,6 +74,26 @@ def test_a_trial_is_told_from_start_to_end(tmp_path: Path, bundle: DataBundle) -
     for path in (layout.config, layout.samples, layout.model(1), layout.checkpoint(1)):
         assert path.exists()
     assert TrainConfig.from_toml(layout.config) == CONFIG
+
+
+def test_a_trial_has_one_log(tmp_path: Path, bundle: DataBundle) -> None:
+    """A log tells of each attempt's start, of each epoch in a line, and of its end; of an error with the traceback."""
+    layout = TrialLayout(tmp_path / "t")
+    run(make_task(tmp_path / "t"), bundle, stop_after=2)
+    run(make_task(tmp_path / "t"), bundle)
+    lines = [line.partition(" UTC, ")[2] for line in layout.log.read_text().splitlines()]
+
+    assert lines[0].startswith("attempt 1: begins on ")
+    assert [line[:19] for line in lines[1:3]] == ["attempt 1: epoch 1:", "attempt 1: epoch 2:"]
+    assert lines[3].startswith("attempt 1: told to stop")
+    assert lines[4].endswith("goes on from epoch 2")
+    assert [line[:19] for line in lines[5:7]] == ["attempt 2: epoch 3:", "attempt 2: epoch 4:"]
+    assert lines[7:] == ["attempt 2: has trained all its epochs"]
+
+    run(make_task(tmp_path / "u", category="dragon"), bundle)
+    log = TrialLayout(tmp_path / "u").log.read_text()
+    assert "Traceback" in log
+    assert "attempt 1: fails (error): " in log
 
 
 def test_a_trial_that_is_tested_tells_its_scores(tmp_path: Path, bundle: DataBundle) -> None:

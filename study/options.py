@@ -22,6 +22,11 @@ RESULTS = click.option(
     help="Folder of all studies.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
+)
 
 
 def fitted(text: str) -> None:

@@ -244,6 +244,15 @@ def test_markers_are_written_read_and_gone(uri: str, tmp_path: Path) -> None:
     assert Storage(uri).list() == []
 
 
+def test_a_shared_path_may_have_any_name(tmp_path: Path) -> None:
+    """A space or a percent sign in a path is no reason not to find it."""
+    folder = tmp_path / "my study, 100%"
+    folder.mkdir()
+
+    assert preflight.check_storage(None, [], check_uri(str(folder))) == []
+    assert list(folder.iterdir()) == []
+
+
 def test_a_shared_path_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """A mistyped path is told with a remedy."""
     (found,) = preflight.check_storage(None, [], check_uri(str(tmp_path / "mistyped")))

@@ -256,6 +256,8 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if address == "auto":
         return
+    if "://" in address:
+        raise ValueError("an address is `auto` or HOST:PORT; study submit takes that of a job server")
     if not host or not port.isdecimal():
         raise ValueError("an address is `auto` or HOST:PORT")
     host, at = host.strip("[]"), ""

@@ -191,7 +191,7 @@ def run(
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
-            connected(resources, abandon=signals.abandon) as cluster,
+            connected(resources, abandon=signals.abandon, check=signals.check) as cluster,
         ):
             signals.listen()
             signals.check()

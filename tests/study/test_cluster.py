@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -166,10 +167,10 @@ def test_the_data_are_views_of_each_nodes_store(nodes: Nodes) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def scrape(nodes: Nodes, name: str) -> str:
-    """What the head's node serves to Prometheus once it knows of a metric, which takes Ray some seconds."""
-    text, deadline = "", time.monotonic() + 60
-    while name not in text and time.monotonic() < deadline:
+def scrape(nodes: Nodes, line: str) -> str:
+    """What the head's node serves to Prometheus once a line is in it, which takes Ray some seconds."""
+    text, deadline = "", time.monotonic() + 120
+    while not re.search(line, text, re.MULTILINE) and time.monotonic() < deadline:
         url = f"http://{nodes.host}:{nodes.metrics_port}/metrics"
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
             text = answer.read().decode()
@@ -219,12 +220,12 @@ def test_a_study_outlives_the_node_that_holds_most_of_it(tmp_path: Path, nodes: 
 def test_a_running_study_is_told_to_prometheus(tmp_path: Path, nodes: Nodes, study_command: Start) -> None:
     """Ray's own endpoint serves a study's trials by state, its best value and its speed, while it runs."""
     pytest.importorskip("opentelemetry.exporter.prometheus", reason="Ray serves metrics only with ray[default]")
-    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 300\nhigh = 301"))
+    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 3000\nhigh = 3001"))
     node = nodes.add()
     try:
         process = study_command("launch", "space.toml", "--address", nodes.address, "--trials", "1")
         wait_until(tmp_path / "results", lambda record: record.trained > 0, process)
-        served = scrape(nodes, "ray_study_epochs_per_second")
+        served = scrape(nodes, r'^ray_study_trials\{.*"running".* 1(\.0)?$')
         process.terminate()
         run(process, 143)
     finally:
@@ -233,6 +234,7 @@ def test_a_running_study_is_told_to_prometheus(tmp_path: Path, nodes: Nodes, stu
     (running,) = [line for line in served.splitlines() if line.startswith("ray_study_trials{") and '"running"' in line]
     assert 'study="little"' in running
     assert float(running.rpartition(" ")[2]) == 1
+    assert "ray_study_epochs_per_second{" in served
 
 
 @pytest.mark.slow

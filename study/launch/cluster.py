@@ -188,13 +188,14 @@ def connected(
             cpus = resources.cpus or os.cpu_count() or 1
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
-            _check_reachable(resources.address)
-            with trust.entering(resources.address), _ended_in_time(resources.address, abandon):
-                ray.init(address=resources.address, **options)
+            address = _located(resources.address)
+            _check_reachable(address)
+            with trust.entering(address), _ended_in_time(address, abandon):
+                ray.init(address=address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
-            f"cannot connect to {where}: {str(error).splitlines()[0]}",
+            f"cannot connect to {where}: {str(error).partition(chr(10))[0] or type(error).__name__}",
             hint=f"is the cluster up, and its token here? ray status tells; {trust.HINT}",
         ) from error
     left = threading.Event()
@@ -251,11 +252,18 @@ def _give_up_on(ref: Any, seconds: float) -> TimeoutError:
     return TimeoutError(f"no answer within {seconds:g} s")
 
 
+def _located(address: str) -> str:
+    """HOST:PORT of the cluster that `auto` means, as Ray finds it; any other address stays. Raises OSError if there is none."""
+    if address != "auto":
+        return address
+    from ray._private.services import get_ray_address_from_environment
+
+    return str(get_ray_address_from_environment(address, None))
+
+
 def _check_reachable(address: str) -> None:
     """Raise OSError within seconds if no Ray listens at HOST:PORT, where Ray would go on asking for ever."""
     host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
     if "://" in address:
         raise ValueError("an address is `auto` or HOST:PORT; study submit takes that of a job server")
     if not host or not port.isdecimal():

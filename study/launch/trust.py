@@ -34,8 +34,7 @@ def entering(address: str) -> Iterator[None]:
     """
     from ray.exceptions import AuthenticationError
 
-    if address != "auto":
-        admit(address)
+    admit(address)
     before = os.environ.get(_PATIENCE)
     os.environ.setdefault(_PATIENCE, _PATIENCE_SECONDS)
     try:

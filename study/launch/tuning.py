@@ -6,11 +6,13 @@ out again by the driver, Tune's experiment folder is scratch and its snapshots a
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
+import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from colournet.data import DataBundle
+from study.launch import preflight, probe
 from study.launch.cluster import Cluster
 from study.launch.driver import Driver
 from study.launch.gauges import Gauges
@@ -41,7 +44,8 @@ def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cl
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     if cluster.is_shared:
         os.environ[_MOST_PENDING] = "1000"
-    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), _request(resources))
+    software = probe.versions() if cluster.is_shared else None
+    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle, software=software), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
         tune.Tuner(
             trainable,
@@ -160,8 +164,12 @@ def _guarded(driver: Driver, call: Callable[[], _T], *, otherwise: _T) -> _T:
         return otherwise
 
 
-def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
-    """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped."""
+def _trial(config: dict[str, Any], bundle: DataBundle, software: Mapping[str, str | None] | None) -> None:
+    """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped.
+
+    Where nodes come and go, each worker compares its `software` with the driver's, which a node that joined since has not
+    done yet.
+    """
     task = Task(**config)
 
     def tell(report: Report) -> None:
@@ -170,10 +178,20 @@ def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
     def run_here(task: Task, tell: Tell) -> None:
         run_trial(task, bundle, tell)
 
-    if task.storage is None:
+    unlike = [] if software is None else probe.differences(_software(), software)
+    if unlike:
+        message = f"{socket.gethostname()}: {preflight.NOT_OURS}: {'; '.join(unlike)}"
+        tell({"event": "failed", "attempt": task.attempts, "reason": "other_software", "message": message})
+    elif task.storage is None:
         run_here(task, tell)
     else:
         run_mirrored(task, run_here, tell)
+
+
+@functools.cache
+def _software() -> Mapping[str, str | None]:
+    """That of this process, which lives for many trials."""
+    return probe.versions()
 
 
 def _told(trial: Trial) -> str:

@@ -155,6 +155,32 @@ def test_a_cluster_is_checked_before_anything_starts(tmp_path: Path, nodes: Node
         nodes.kill(plain)
 
 
+@pytest.mark.slow
+def test_a_node_that_joins_with_other_software_ends_the_study(
+    tmp_path: Path, nodes: Nodes, study_command: Start
+) -> None:
+    """A node that was not there to be checked beforehand trains nothing: the study ends in order and names the difference."""
+    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 300\nhigh = 301"))
+    other = tmp_path / "other" / "optuna-4.0.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text(OTHER_OPTUNA)
+    joined = [nodes.add()]
+    try:
+        process = study_command("launch", "space.toml", "--address", nodes.address)
+        folder = wait_until(tmp_path / "results", lambda record: record.trained > 0, process)
+        joined.append(nodes.add(environment={"PYTHONPATH": f"{other.parent}:{ROOT}"}))
+        _, err = run(process, 1)
+    finally:
+        for node in joined:
+            nodes.kill(node)
+
+    assert "not the driver's software: optuna is 4.0.0, the driver's" in err
+    assert "study resume little" in err
+    record = folder.read()
+    assert record.counts["failed"] == 0
+    assert record.counts["interrupted"] == 2
+
+
 def test_the_data_are_views_of_each_nodes_store(nodes: Nodes) -> None:
     """What a worker gets of the data is read from shared memory without a copy, and cannot be written to."""
     node = nodes.add()

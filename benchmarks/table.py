@@ -17,6 +17,7 @@ from colournet.errors import UserError, did_you_mean
 NAMES = (
     "training_step",
     "study_throughput",
+    "time_to_loss",
     "cost_per_trial",
     "search_efficiency",
     "scale",
@@ -49,10 +50,10 @@ def check(names: list[str]) -> list[str]:
     return names or known
 
 
-def measure(name: str) -> Mapping[str, Any]:
-    """Run one."""
-    run: Callable[[], Mapping[str, Any]] = importlib.import_module(f"benchmarks.{name}").measure
-    return run()
+def measure(name: str, *, rounds: int | None = None) -> Mapping[str, Any]:
+    """Run one, for so many rounds, by default as many as it thinks right."""
+    run: Callable[..., Mapping[str, Any]] = importlib.import_module(f"benchmarks.{name}").measure
+    return run() if rounds is None else run(rounds=rounds)
 
 
 def _path(name: str) -> Path:

@@ -21,7 +21,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     measured = {"goals": [figures.goal("be quick", [1.0, 3.0, 2.0], unit="x", at_least=1.5)], "rounds": [1, 2]}
     monkeypatch.setattr(table, "NAMES", ("made_up_one", "never_run"))
     monkeypatch.setattr(table, "available", lambda: {"made_up_one": "How quick it is.", "never_run": "Nobody knows."})
-    monkeypatch.setattr(table, "measure", lambda _: measured)
+    monkeypatch.setattr(table, "measure", lambda _, rounds: measured)
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(document, "PATH", tmp_path / "performance.md")
     return tmp_path / "results"

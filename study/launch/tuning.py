@@ -34,16 +34,17 @@ from study.launch.watching import Watching
 from study.launch.worker import run_trial
 
 _MESSAGE = "message"
-_MOST_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
-"""How many trials Tune lets wait for their process to start; by itself one, so that a large cluster fills up slowly."""
+_SETTINGS = {
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # trials that wait for their process to start: by itself Tune starts one at a time
+    "TUNE_GLOBAL_CHECKPOINT_S": str(365 * 24 * 3600),  # its snapshot holds every trial, and nobody reads it
+}
 _OUT_OF_MEMORY = "running low on memory"  # in the words of ray.exceptions.OutOfMemoryError
 
 
 def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cluster) -> None:
     """Run the driver's trials until it is over, or says that it is to end at once."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    if cluster.is_shared:
-        os.environ[_MOST_PENDING] = "1000"
+    os.environ.update(_SETTINGS)
     software = probe.versions() if cluster.is_shared else None
     trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle, software=software), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
@@ -111,6 +112,13 @@ class DriverScheduler(FIFOScheduler):
     def __init__(self, driver: Driver) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._driver = driver
+
+    def choose_trial_to_run(self, tune_controller: object) -> None:
+        """None: Tune then starts trials in their order, each in the process that is free or that it has been waiting for.
+
+        A chosen trial would take the first process that is free and have its own, half started, ended: of trials that are
+        shorter than a process takes to start, one would run at a time. And all trials would be looked at for each choice.
+        """
 
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Answer whether the trial goes on."""

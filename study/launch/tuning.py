@@ -28,7 +28,7 @@ from study.launch.messages import Report, Task, Tell
 from study.launch.mirror import run_mirrored
 from study.launch.resources import Resources
 from study.launch.watching import Watching
-from study.launch.worker import run_trial
+from study.launch.worker import run_trial, warm_up
 
 _MESSAGE = "message"
 _SETTINGS = {
@@ -170,6 +170,7 @@ def _guarded(driver: Driver, call: Callable[[], _T], *, otherwise: _T) -> _T:
 
 def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
     """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped."""
+    warm_up()
     task = Task(**config)
 
     def tell(report: Report) -> None:

@@ -388,7 +388,7 @@ def test_a_hanging_trial_is_ended(tmp_path: Path, study_command: Start) -> None:
     path = os.pathsep.join([str(FAULTS), *sys.path])
 
     process = study_command(
-        "launch", "space.toml", "--trial-timeout", "2s", PYTHONPATH=path, STUDY_FAULTS=str(tmp_path / "faults")
+        "launch", "space.toml", "--trial-timeout", "5s", PYTHONPATH=path, STUDY_FAULTS=str(tmp_path / "faults")
     )
     out, err = process.communicate(timeout=240)
 

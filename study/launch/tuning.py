@@ -31,7 +31,7 @@ from study.launch.messages import Report, Task, Tell
 from study.launch.mirror import run_mirrored
 from study.launch.resources import Resources
 from study.launch.watching import Watching
-from study.launch.worker import run_trial
+from study.launch.worker import run_trial, warm_up
 
 _MESSAGE = "message"
 _SETTINGS = {
@@ -178,6 +178,7 @@ def _trial(config: dict[str, Any], bundle: DataBundle, software: Mapping[str, st
     Where nodes come and go, each worker compares its `software` with the driver's, which a node that joined since has not
     done yet.
     """
+    warm_up()
     task = Task(**config)
 
     def tell(report: Report) -> None:

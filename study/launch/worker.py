@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import functools
 import gc
 import os
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from colournet import checkpoints, files
+from colournet import checkpoints, files, optimization
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
 from colournet.data import DataBundle
@@ -22,7 +23,7 @@ from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.evaluation import score_model
 from colournet.metrics import EpochMetrics, json_number
-from colournet.models import count_parameters
+from colournet.models import build, count_parameters
 from colournet.objective import Objective
 from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
@@ -33,6 +34,13 @@ from study.layout import TrialLayout
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _OVERTIME_SECONDS = 5.0  # beyond a tenth of the limit: an epoch that ends in time ends the trial, not the process
+
+
+@functools.cache
+def warm_up() -> None:
+    """Load what torch loads with a process's first optimizer, about a second's worth, before there is a trial to wait for it."""
+    config = TrainConfig(num_filters=1)
+    optimization.make_optimizer(build(config), config)
 
 
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -71,6 +72,24 @@ def test_a_worker_loads_torch_once(study: Path) -> None:
     found = counts(study)
 
     assert [found[pid, "import torch"] for pid in set(workers(study))] == [1, 1]
+
+
+def test_a_warm_worker_loads_nothing_more_for_a_trial(tmp_path: Path) -> None:
+    """What torch loads with the first optimizer is there before the first trial, whose time limit it would take up."""
+    script = (
+        "import sys\n"
+        "from colournet import optimization\n"
+        "from colournet.config import TrainConfig\n"
+        "from colournet.models import build\n"
+        "from study.launch.worker import warm_up\n"
+        "warm_up()\n"
+        "before = set(sys.modules)\n"
+        "optimization.make_optimizer(build(TrainConfig()), TrainConfig())\n"
+        "print(sorted(set(sys.modules) - before), 'torch.optim' in before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[] True\n"
 
 
 def test_no_trial_is_looked_at_to_choose_one() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from colournet import fused, models, training
 from colournet.config import TrainConfig
@@ -19,6 +20,7 @@ from colournet.data import TrainingData, prepare
 from colournet.errors import ConfigError
 from colournet.fused import OWN, shape, train_fused
 from colournet.metrics import EpochMetrics
+from colournet.stacks import Stack, StackedAdam
 from colournet.training import TrainResult, train
 
 CONFIG = TrainConfig(
@@ -193,6 +195,38 @@ def test_the_same_stack_gives_the_same_bits() -> None:
 
     for one, other in zip(first, second, strict=True):
         assert [metrics.val_loss for metrics in one.history] == [metrics.val_loss for metrics in other.history]
+
+
+class Counting(TorchDispatchMode):
+    """Counts the operations that reach the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(members: int) -> tuple[int, int]:
+    """How many a training step and a batch of validation take with so many members, gathering aside."""
+    configs, data = [CONFIG.replace(seed=seed) for seed in range(members)], data_of(CONFIG)
+    stack = Stack([models.build(config) for config in configs], CONFIG)
+    optimizer = StackedAdam(stack.weights, configs)
+    images, labels = torch.from_numpy(data.train_images[:20]), torch.from_numpy(data.train_labels[:20])
+    batches = images.repeat(members, 1, 1, 1, 1), labels.repeat(members, 1, 1, 1)
+    with Counting() as step:
+        gradients = torch.autograd.grad(stack.losses(batches).sum(), stack.weights)
+        optimizer.step(stack.weights, list(gradients), [config.learning_rate for config in configs])
+    with Counting() as validation:
+        stack.totals((images, labels), torch.from_numpy(data.palette))
+    return step.count, validation.count
+
+
+def test_more_members_are_no_more_operations() -> None:
+    """That is what stacking is for: eight networks step, and validate, by as many operations as two."""
+    assert operations(8) == operations(2)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def _measure(config: TrainConfig, data: TrainingData) -> Occupancy:
 
 def _busy_share(config: TrainConfig, data: TrainingData) -> float:
     """Seconds in which the GPU computes in one epoch, over the seconds that such an epoch takes by itself; at most 1."""
-    profile = torch.profiler.profile(activities=_ACTIVITIES, acc_events=True)
+    profile = torch.profiler.profile(activities=_ACTIVITIES)
     seconds: dict[int, float] = {}
 
     def after(metrics: EpochMetrics) -> None:

@@ -50,6 +50,8 @@ def check(space: Path, as_json: bool, resources: Resources, data_dir: Path | Non
     from study.space import Space
 
     loaded = Space.load(space)
+    if resources.is_packed:
+        click.echo("--gpus-per-trial auto: which part of a GPU a trial takes is measured at launch", err=True)
     if resources.address is None:
         click.echo(json.dumps(preview_json(loaded), indent=2) if as_json else preview(loaded, results))
         return

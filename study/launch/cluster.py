@@ -93,6 +93,10 @@ class Cluster:
             hint="the record is whole: once there is a cluster again, study resume goes on",
         )
 
+    def take(self, resources: Resources) -> None:
+        """From now on a trial takes this."""
+        self._resources = resources
+
     def wait_for_room(self, check: Check) -> None:
         """Raise `LaunchError` if not one trial fits, nor does after the time that the user is ready to wait."""
         deadline = time.monotonic() + self._resources.wait_seconds

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import faulthandler
 import functools
-import gc
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from colournet.models import build, count_parameters
 from colournet.objective import Objective
 from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
-from study.launch import trial_log
+from study.launch import memory, trial_log
 from study.launch.messages import Task, Tell
 from study.launch.storage import StorageError
 from study.layout import TrialLayout
@@ -43,11 +42,12 @@ def warm_up() -> None:
     optimization.make_optimizer(build(config), config)
 
 
+@memory.released()
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """Train the trial of `task`, from its newest checkpoint if it has one, and tell how it goes.
 
     All of it is in the trial's log too. Whatever goes wrong in training is told as `failed`; the worker lives on. Only
-    an attempt that hangs far beyond its time limit takes its process along.
+    an attempt that hangs far beyond its time limit takes its process along. However it ends, nothing of it stays in memory.
     """
     layout, attempt = TrialLayout(Path(task.folder)), 0
     tell = trial_log.logged(tell, layout.log)
@@ -68,7 +68,7 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
         message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         error.__traceback__ = None  # it holds what the trial held
         if reason == "out_of_memory":
-            _release_memory()
+            memory.collect()
         tell({"event": "failed", "attempt": attempt, "reason": reason, "message": message.splitlines()[0][:500]})
 
 
@@ -78,13 +78,6 @@ def _reason(error: Exception) -> str:
         return "out_of_memory"
     has_no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
     return "disk_full" if has_no_room or isinstance(error, StorageError) else "error"
-
-
-def _release_memory() -> None:
-    """Give back what a trial that ran out of memory held, so that the next one in this process can have it."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from colournet.batches import ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
 from colournet.devices import threads
+from colournet.fast import ANSWERS
 from colournet.metrics import json_number, psnr_db
 from colournet.palette_name import SQUARED_ERRORS
 from colournet.spaces import of_channels, to_bytes
@@ -37,14 +38,24 @@ class Scores:
 
 
 @torch.no_grad()
-def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k d"], *, regression: bool) -> Scores:
-    """Score a network, which answers in the space of the colour table, on images; one synchronization with the device."""
+def score(
+    network: nn.Module,
+    images: ImageSet,
+    colour_table: Float[Tensor, "k d"],
+    *,
+    regression: bool,
+    form: str = "reference",
+) -> Scores:
+    """Score a network, which answers in the space of the colour table, on images; one synchronization with the device.
+
+    It is computed in the form of that name: see `TrainConfig.form`.
+    """
     network.eval()
     space = of_channels(colour_table.shape[1])
     totals = torch.zeros(3, dtype=torch.float64, device=images.images.device)
     for batch, labels in images.in_order(_BATCH_IMAGES):
         level = grey(batch)
-        output = network(level)
+        output = ANSWERS[form](network, level)
         if regression:
             answer = output * space.answer_unit
             chosen = _nearest(answer, colour_table)
@@ -61,10 +72,11 @@ def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k d
 
 
 def score_model(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> Scores:
-    """Score a model on images by the palette that it carries, with as many threads as training took: to the same bits."""
+    """Score a model on images by its palette, with the threads and in the form of its training: to the same bits."""
     seen = ImageSet.on(_device(model), images, palette.quantize(images, model.palette))
     with threads(model.config.num_threads):
-        return score(model.network, seen, _table(model), regression=model.config.is_regression)
+        config = model.config
+        return score(model.network, seen, _table(model), regression=config.is_regression, form=config.form)
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ from colournet.values import (
     COLOUR_SPACES,
     DATASETS,
     DOWN_SAMPLINGS,
+    FORMS,
     MODELS,
     OPTIMIZERS,
     PROTOCOLS,
@@ -37,6 +38,7 @@ __all__ = [
     "COLOUR_SPACES",
     "DATASETS",
     "DOWN_SAMPLINGS",
+    "FORMS",
     "MODELS",
     "OPTIMIZERS",
     "PROTOCOLS",
@@ -156,11 +158,18 @@ class TrainConfig:
     num_threads: int = 1
     """CPU threads of the training step; the same count gives the same bits."""
 
+    form: str = "fast"
+    """How the network is computed: `reference`, layer by layer as `colournet.models` has it, or `fast`, the same but for
+    rounding (`colournet.fast`). Only the assignment's networks have a fast form; all others are always `reference`, and so is
+    whatever was written before there was a choice, so that it can be repeated to the bit."""
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = check_value(field.name, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         self._check_combinations()
+        if self.is_extended:
+            object.__setattr__(self, "form", "reference")
 
     def _check_combinations(self) -> None:
         if self.category in self.extra_classes:
@@ -201,12 +210,12 @@ class TrainConfig:
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainConfig:
         """Make a config from names and values, as read from TOML or JSON.
 
-        Where `dilated_unet` comes without a dilation it gets the assignment's, 2. Raises `ConfigError` for an unknown
-        name, with the nearest known one, or for a wrong value.
+        Where `dilated_unet` comes without a dilation it gets the assignment's, 2; what names no form is of the reference.
+        Raises `ConfigError` for an unknown name, with the nearest known one, or for a wrong value.
         """
         for name in values:
             check_name(name)
-        values = dict(values)
+        values = {"form": "reference", **values}
         if values.get("model") == "dilated_unet":
             values.setdefault("dilation", _ASSIGNMENT_DILATION)
         return cls(**values)

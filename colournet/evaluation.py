@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from colournet.batches import Gathered, ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
 from colournet.devices import threads
+from colournet.fast import ANSWERS
 from colournet.metrics import json_number, psnr_db
 from colournet.palette_name import SQUARED_ERRORS
 from colournet.spaces import of_channels, to_bytes
@@ -37,18 +40,28 @@ class Scores:
 
 
 @torch.no_grad()
-def score(network: nn.Module, images: ImageSet, colour_table: Float[Tensor, "k d"], *, regression: bool) -> Scores:
-    """Score a network, which answers in the space of the colour table, on images; one synchronization with the device."""
+def score(
+    network: nn.Module,
+    images: ImageSet,
+    colour_table: Float[Tensor, "k d"],
+    *,
+    regression: bool,
+    form: str = "reference",
+) -> Scores:
+    """Score a network, which answers in the space of the colour table, on images; one synchronization with the device.
+
+    It is computed in the form of that name: see `TrainConfig.form`.
+    """
     network.eval()
     totals = torch.zeros(3, dtype=torch.float64, device=images.images.device)
     for batch in images.in_order(BATCH_IMAGES):
-        totals += batch_totals(network, batch, colour_table, regression=regression)
+        totals += batch_totals(partial(ANSWERS[form], network), batch, colour_table, regression=regression)
     loss, correct, squared_error = (totals / images.labels.numel()).tolist()
     return Scores(loss, correct, squared_error)
 
 
 def batch_totals(
-    network: nn.Module, batch: Gathered, colour_table: Float[Tensor, "k d"], *, regression: bool
+    network: Callable[[Tensor], Tensor], batch: Gathered, colour_table: Float[Tensor, "k d"], *, regression: bool
 ) -> Float64[Tensor, " sums"]:
     """The loss, the right pixels and the squared error of a batch, each summed over its pixels."""
     images, labels = batch
@@ -68,10 +81,11 @@ def batch_totals(
 
 
 def score_model(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> Scores:
-    """Score a model on images by the palette that it carries, with as many threads as training took: to the same bits."""
+    """Score a model on images by its palette, with the threads and in the form of its training: to the same bits."""
     seen = ImageSet.on(_device(model), images, palette.quantize(images, model.palette))
     with threads(model.config.num_threads):
-        return score(model.network, seen, _table(model), regression=model.config.is_regression)
+        config = model.config
+        return score(model.network, seen, _table(model), regression=config.is_regression, form=config.form)
 
 
 @torch.no_grad()

@@ -36,8 +36,9 @@ config_options = options_of(TrainConfig)
 def read_settings(
     config_file: Path | None, given: Mapping[str, Any], *, known: TrainConfig | None = None
 ) -> TrainConfig:
-    """The config that the options of `config_options` name, over that of a file or one that is known."""
-    values = known.to_mapping() if known else TrainConfig.from_toml(config_file).to_mapping() if config_file else {}
+    """The config that the options of `config_options` name, over that of a file, one that is known, or the defaults."""
+    found = known or (TrainConfig.from_toml(config_file) if config_file else None)
+    values = found.to_mapping() if found else {"form": TrainConfig.form}  # a mapping without one is of an older version
     chosen = {name: value for name, value in given.items() if value is not None}
     if "extra_classes" in chosen:
         chosen["extra_classes"] = split_names(chosen["extra_classes"])

@@ -33,7 +33,7 @@ class Stack:
 
     def __init__(self, networks: Sequence[nn.Module], config: TrainConfig) -> None:
         """The networks, which stay as they are, are of one shape, that of `config`."""
-        self._config = config
+        self._config = config.replace(form="reference")  # the fast form changes maps in place, which a stack must not
         self._one = _Applied(copy.deepcopy(networks[0]).to("meta"))
         weights, self._buffers = stack_module_state([_Applied(network) for network in networks])
         self._weights: dict[str, Tensor] = dict(weights)
@@ -48,7 +48,7 @@ class Stack:
         config = self._config
 
         def loss(network: nn.Module, batch: Gathered) -> Tensor:
-            return batch_loss(network, batch, regression=config.is_regression, smoothing=config.label_smoothing)
+            return batch_loss(network, batch, config)
 
         self._one.train()
         return self._each(loss, batches, own=True)

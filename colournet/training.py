@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import checkpoints, floors, optimization, tensor_files
+from colournet import checkpoints, fast, floors, optimization, tensor_files
 from colournet.batches import Gathered, ImageSet, grey
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
@@ -180,7 +180,8 @@ def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Flo
     started = time.perf_counter()
     train_loss = _train_one_epoch(run, training)
     trained = time.perf_counter()
-    scores = score(run.network, validation, palette, regression=run.config.is_regression)
+    config = run.config
+    scores = score(run.network, validation, palette, regression=config.is_regression, form=config.form)
     return EpochMetrics(
         epoch=len(run.history) + 1,
         train_loss=train_loss,
@@ -199,7 +200,7 @@ def _train_one_epoch(run: _Run, training: ImageSet) -> float:
     steps = math.ceil(len(training) / run.config.batch_size)
     for step, batch in enumerate(training.shuffled(run.config, generator=run.generator), len(run.history) * steps):
         optimization.set_learning_rate(run.optimizer, run.config, done=step / (steps * run.config.epochs))
-        loss = batch_loss(run.network, batch, regression=run.config.is_regression, smoothing=run.config.label_smoothing)
+        loss = batch_loss(run.network, batch, run.config)
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
@@ -207,14 +208,16 @@ def _train_one_epoch(run: _Run, training: ImageSet) -> float:
     return total.item() / len(training)
 
 
-def batch_loss(network: nn.Module, batch: Gathered, *, regression: bool, smoothing: float = 0.0) -> Float[Tensor, ""]:
+def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:
     """Mean squared error of the answer over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
     images, labels = batch
-    output = network(grey(images))
-    if regression:
+    if config.is_regression:
+        output = fast.ANSWERS[config.form](network, grey(images))
         return functional.mse_loss(output, of_channels(output.shape[1]).target(images))
-    logits = output.permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
-    return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=smoothing)
+    if config.form == "fast":
+        return fast.cross_entropy(network, grey(images), labels, smoothing=config.label_smoothing)
+    logits = network(grey(images)).permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
+    return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=config.label_smoothing)
 
 
 def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:

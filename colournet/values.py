@@ -17,6 +17,7 @@ PROTOCOLS = ("split", "handout")
 DOWN_SAMPLINGS = ("pool", "stride")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine", "one_cycle")
+FORMS = ("fast", "reference")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": MODELS,
@@ -27,6 +28,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "down_sampling": DOWN_SAMPLINGS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "form": FORMS,
 }
 _WHOLE_NUMBERS: dict[str, tuple[int, int]] = {
     "kernel_size": (1, 15),

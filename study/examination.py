@@ -149,7 +149,7 @@ class Examination:
         for space in self.spaces.values():
             if isinstance(space, Space):
                 with contextlib.suppress(UserError):
-                    found.append(space.config(trial.params, seed=trial.seed))
+                    found.append(space.config(trial.params, seed=trial.seed, form=trial.form))
         return found
 
     @property

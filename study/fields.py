@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from colournet.values import FORMS
 from study.errors import RecordError
 
 _MOST = sys.float_info.max
@@ -109,7 +110,7 @@ STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
     "note": {"text": _TEXT},
 }
 MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
-    "asked": {"enqueued": _COUNT},
+    "asked": {"enqueued": _COUNT, "form": _one_of(*FORMS)},
     "epoch": {"filled_in": _FLAG},
     "completed": dict.fromkeys(TEST_SCORES, _SCORE),
     "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},

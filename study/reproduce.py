@@ -68,7 +68,7 @@ def reproduce(
     nothing to compare with.
     """
     trial = _choose(folder, number)
-    config = folder.space.config(trial.params, seed=trial.seed)
+    config = folder.space.config(trial.params, seed=trial.seed, form=trial.form)
     palettes = [PaletteName.parse(name) for name in folder.manifest["palettes"]]
     with waiting("reading the data"):
         bundle = prepare(config, data_dir=data_dir, palettes=palettes)

@@ -120,9 +120,12 @@ class Space:
         digest = hashlib.sha256(f"{self.seed}/{number // (len(self.grid) or 1)}".encode()).digest()
         return int.from_bytes(digest[:4], "big")
 
-    def config(self, params: Mapping[str, Value], *, seed: int = 0) -> TrainConfig:
-        """The configuration of a trial. Raises `ConfigError` for a combination that means nothing."""
-        return TrainConfig.from_mapping({**self.fixed, **params, "seed": seed})
+    def config(self, params: Mapping[str, Value], *, seed: int = 0, form: str = "reference") -> TrainConfig:
+        """The configuration of a trial, computed in `form` unless the space names another.
+
+        Raises `ConfigError` for a combination that means nothing.
+        """
+        return TrainConfig.from_mapping({"form": form, **self.fixed, **params, "seed": seed})
 
     def sample(self, generator: random.Random, *, known: Point | None = None) -> dict[str, Value]:
         """Draw parameters at random, as the conditions allow; those of a known point are as they are there."""

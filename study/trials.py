@@ -56,12 +56,15 @@ class TrialRecord:
     """How often its attempts were interrupted, by reason."""
     enqueued: int | None = None
     """Which of the space's known points it was asked for, or None."""
+    form: str = "reference"
+    """How its network is computed: see `TrainConfig.form`. A record of before there was a choice names none."""
 
     @classmethod
     def begin(cls, event: Event) -> TrialRecord:
         """The trial that an `asked` event begins."""
         made = cls(event["trial"], dict(event["params"]), event["seed"], event["time"])
         made.enqueued = event.get("enqueued")
+        made.form = event.get("form", made.form)
         return made
 
     def check(self, event: Event) -> None:

@@ -121,7 +121,7 @@ def _best(study: Loaded, best: TrialRecord) -> str:
     config = (layout.best if has_copy else layout.trial(best.number)).config.relative_to(layout.root)
     path = f"{results}/{study.folder.name}/{config.as_posix()}"
     searched = {name: format_value(value) for name, value in best.params.items()}
-    whole = study.folder.space.config(best.params, seed=best.seed).to_toml()
+    whole = study.folder.space.config(best.params, seed=best.seed, form=best.form).to_toml()
     return html.section(
         f"The best configuration: trial {best.number}",
         html.definitions(searched),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from colournet.config import TrainConfig
 from study import best
 from study.errors import StudyError
 from study.launch import failures, retention
@@ -176,7 +177,7 @@ class Driver:
         return Task(
             number=number,
             folder=str(self._folder.layout.trial(number).root.resolve()),
-            config=self.space.config(trial.params, seed=trial.seed).to_mapping(),
+            config=self.space.config(trial.params, seed=trial.seed, form=trial.form).to_mapping(),
             metric=objective.metric,
             goal=objective.goal,
             attempts=trial.attempt,
@@ -190,7 +191,8 @@ class Driver:
         known = self._source.known[index] if index < len(self._source.known) else None
         number, params = self._source.ask(known)
         named = {} if known is None else {"enqueued": index}
-        self._append("asked", number, params=params, seed=self._source.seed(number), **named)
+        form = self.space.config(params, form=TrainConfig.form).form
+        self._append("asked", number, params=params, seed=self._source.seed(number), form=form, **named)
         return number
 
     def _prune_condemned(self) -> None:

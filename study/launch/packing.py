@@ -49,21 +49,21 @@ class Taken(Protocol):
     def take(self, resources: Resources) -> None:
         """From now on a trial takes this."""
 
-    def wait_for_room(self) -> None:
+    def wait_for_room(self, check: Callable[[], None]) -> None:
         """Raise `LaunchError` if not one trial fits, nor does after the time that the user is ready to wait."""
 
 
-def to_measure(resources: Resources, cluster: Taken, space: Space) -> Resources:
+def to_measure(resources: Resources, cluster: Taken, space: Space, *, look: Callable[[], None]) -> Resources:
     """What is to be free for a measurement: a whole GPU; or none, where trials keep to CPUs or no node has one, nor gets one.
 
-    Resources of which nothing is to be measured stay as they are.
+    Resources of which nothing is to be measured stay as they are. `look` is called meanwhile and may raise.
     """
     if not resources.is_packed or _keeps_to_cpus(space):
         return resources
     whole = replace(resources, gpus_per_trial=1.0)
     cluster.take(whole)
     try:
-        cluster.wait_for_room()
+        cluster.wait_for_room(look)
     except LaunchError:
         cluster.take(resources)
         return resources

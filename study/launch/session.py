@@ -195,7 +195,7 @@ def run(
         ):
             signals.listen()
             signals.check()
-            resources = packing.to_measure(resources, cluster, plan.space)
+            resources = packing.to_measure(resources, cluster, plan.space, look=signals.check)
             _check_ready(cluster, resources, folder)
             packed = packing.pack(resources, cluster, plan.space, bundle, tell=display.warn, look=signals.check)
             _begin(folder, writer, plan, packed, workers=cluster.capacity)

@@ -96,6 +96,16 @@ def test_config_repeats_to_the_bit(folder: RunFolder, tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "again").model.read_bytes() == folder.model.read_bytes()
 
 
+def test_a_config_without_a_form_repeats_an_older_run(folder: RunFolder, tmp_path: Path) -> None:
+    """What is trained anew is trained in the fast form; a config.toml that names none is trained layer by layer."""
+    old = tmp_path / "old.toml"
+    old.write_text(folder.config.read_text().replace('form = "fast"\n', ""))
+    run("train", "--config", old, "--out", tmp_path / "again")
+
+    forms = [TrainConfig.from_toml(RunFolder(root).config).form for root in (folder.root, tmp_path / "again")]
+    assert forms == ["fast", "reference"]
+
+
 def test_options_override_the_config(folder: RunFolder, tmp_path: Path) -> None:
     """An option beside --config changes that one setting."""
     run("train", "--config", folder.config, "--epochs", "1", "--out", tmp_path / "again")

@@ -13,6 +13,7 @@ from colournet.config import (
     COLOUR_SPACES,
     DATASETS,
     DOWN_SAMPLINGS,
+    FORMS,
     MODELS,
     OPTIMIZERS,
     PROTOCOLS,
@@ -63,6 +64,7 @@ def configs(draw: st.DrawFn) -> TrainConfig:
         data_seed=draw(seeds),
         device=draw(st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"])),
         num_threads=draw(st.integers(1, 1024)),
+        form=draw(st.sampled_from(FORMS)),
     )
 
 
@@ -80,6 +82,22 @@ def test_toml_round_trip(config: TrainConfig, tmp_path_factory: pytest.TempPathF
 def test_mapping_round_trip(config: TrainConfig) -> None:
     """Every config is made again from its own mapping."""
     assert TrainConfig.from_mapping(config.to_mapping()) == config
+
+
+def test_what_names_no_form_is_of_the_reference(tmp_path: Path) -> None:
+    """A file of before there was a choice is repeated to the bit, so it means what it meant; a new config is fast."""
+    text = TrainConfig(model="cnn").to_toml().replace('form = "fast"\n', "")
+    (tmp_path / "config.toml").write_text(text)
+
+    assert TrainConfig.from_toml(tmp_path / "config.toml") == TrainConfig(model="cnn", form="reference")
+    assert TrainConfig().form == "fast"
+
+
+@pytest.mark.parametrize("further", [{"depth": 3}, {"grey_table": True}, {"down_sampling": "stride"}])
+def test_only_the_assignments_networks_are_fast(further: dict[str, Any]) -> None:
+    """A config of a network without a fast form names the one in which it is computed, whatever was asked for."""
+    assert TrainConfig(form="fast", **further).form == "reference"
+    assert TrainConfig(form="fast").replace(**further).form == "reference"
 
 
 @pytest.mark.parametrize(

@@ -372,7 +372,7 @@ def test_first_loss(config: TrainConfig, training_data: TrainingData) -> None:
     network = build(config, generator=torch.Generator().manual_seed(config.seed)).train()
     images, labels = (np.array(array) for array in (training_data.train_images, training_data.train_labels))
 
-    expected = training.batch_loss(network, (torch.from_numpy(images), torch.from_numpy(labels)), regression=False)
+    expected = training.batch_loss(network, (torch.from_numpy(images), torch.from_numpy(labels)), config)
 
     assert train(config, training_data).history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
 

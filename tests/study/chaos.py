@@ -267,7 +267,7 @@ def _check_best(folder: StudyFolder) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(model.config.num_threads)
     try:
-        found = score(model.network, images, torch.tensor(data.palette), regression=False)
+        found = score(model.network, images, torch.tensor(data.palette), regression=False, form=model.config.form)
     finally:
         torch.set_num_threads(threads)
     assert found.loss == best.value, (found.loss, best.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -74,7 +74,7 @@ class MadeUpCluster:
     def take(self, resources: Resources) -> None:
         self.taken.append(resources)
 
-    def wait_for_room(self) -> None:
+    def wait_for_room(self, check: Callable[[], None]) -> None:  # noqa: ARG002
         if self.taken[-1].gpus_per_trial and not self._has_gpus:
             raise LaunchError("no trial fits")
 
@@ -243,7 +243,7 @@ def test_without_a_gpu_trials_take_cpus_alone(bundle: DataBundle) -> None:
         (True, make_space(text=SPACE.replace("[fixed]", '[fixed]\ndevice = "cpu"'))),
     ]:
         cluster = MadeUpCluster(has_gpus=has_gpus)
-        resources = to_measure(AUTO, cluster, space)
+        resources = to_measure(AUTO, cluster, space, look=lambda: None)
         packed = pack(resources, cluster, space, bundle, tell=told.append, look=lambda: None)
         assert packed.resources == cluster.taken[-1] == Resources()
 
@@ -264,7 +264,7 @@ def test_a_measurement_decides_what_a_trial_takes(bundle: DataBundle, monkeypatc
     monkeypatch.setattr(errand, "run", run)
     cluster, wanted = MadeUpCluster(has_gpus=True), Resources(cpus_per_trial=0.5, labels={"zone": "x"}, is_packed=True)
     space, told = make_space(), list[str]()
-    packed = pack(to_measure(wanted, cluster, space), cluster, space, bundle, tell=told.append, look=lambda: None)
+    packed = pack(to_measure(wanted, cluster, space, look=lambda: None), cluster, space, bundle, tell=told.append, look=lambda: None)
 
     assert [resources.gpus_per_trial for resources in asked] == [1.0]
     assert packed.resources == Resources(cpus_per_trial=0.5, gpus_per_trial=0.1428, labels={"zone": "x"})
@@ -281,7 +281,7 @@ def test_what_was_named_is_not_measured(bundle: DataBundle) -> None:
     cluster, told = MadeUpCluster(has_gpus=True), list[str]()
     quarter = Resources(gpus_per_trial=0.25)
 
-    assert to_measure(quarter, cluster, make_space()) is quarter
+    assert to_measure(quarter, cluster, make_space(), look=lambda: None) is quarter
     assert pack(quarter, cluster, make_space(), bundle, tell=told.append, look=lambda: None).resources is quarter
     assert (cluster.taken, told) == ([], [])
 
@@ -294,7 +294,7 @@ def test_a_measurement_that_fails_is_told(bundle: DataBundle, monkeypatch: pytes
 
     monkeypatch.setattr(errand, "run", run)
     cluster = MadeUpCluster(has_gpus=True)
-    resources = to_measure(AUTO, cluster, make_space())
+    resources = to_measure(AUTO, cluster, make_space(), look=lambda: None)
 
     with pytest.raises(LaunchError, match="could not be measured: its worker died") as refused:
         pack(resources, cluster, make_space(), bundle, tell=lambda _: None, look=lambda: None)

@@ -1,5 +1,6 @@
 # make study    set up, run a small real study on the embedded scenes, write its report
 # make test     set up, run every test
+# make bench    set up, measure what is fast and write docs/performance.md (the machine should have nothing else to do)
 # make check    the linters: ruff, mypy --strict, import-linter
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: study test check clean
+.PHONY: study test bench check clean
 
 study: $(READY)
 	@if [ -e results/quick/study.json ]; then $(BIN)/study resume quick; \
@@ -17,6 +18,9 @@ study: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""What takes how long, and how much memory, on records of many trials; run by hand, kept in docs/experiments.md."""
+"""What takes how long, and how much memory: measured by `python -m benchmarks`, shown in docs/performance.md."""

@@ -1,69 +1,70 @@
-"""How long `study analyze` takes on a large record, figure by figure, and how much memory.
+"""How long `study analyze` takes on a record of 10,000 trials of 30 epochs, figure by figure, and how much memory.
 
-    python -m benchmarks.analysis --trials 10000 --epochs 30
-
-makes such a record in a temporary folder, draws its report, and leaves that in the folder `--out` where one is named.
+The record is made up. Reading and the whole run in processes of their own, the figures in this one.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+from benchmarks import steps
+from benchmarks.figures import figure, goal
 from benchmarks.made_up import make_study
 from study.analysis import figures, report, style
 from study.analysis.loaded import Loaded
 from study.analysis.plot import Plot
 from study.space import Space
+from study.store import StudyFolder
 
 _SPACE = Path(__file__).parents[1] / "search_spaces" / "full.toml"
-_NAME = "large"
-
-T = TypeVar("T")
+_WHOLE = "all of it"
 
 
-def main() -> None:
-    """Make a record, and print a table of steps."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--out", type=Path, help="a new folder for the study with its report")
-    options = parser.parse_args()
+def measure(*, trials: int = 10_000, epochs: int = 30, rounds: int = 3) -> dict[str, Any]:
+    """Make a record, and measure reading it, every figure and the whole."""
     with tempfile.TemporaryDirectory() as results:
-        space = Space.load(_SPACE)
-        folder = make_study(Path(results), space, name=_NAME, trials=options.trials, epochs=options.epochs)
-        print("| step | seconds | peak MB |\n|---|---|---|", flush=True)
-        study = _timed("reading", lambda: Loaded.read(folder))
-        folder.layout.figures.mkdir()
-        with style.styled():
-            for plot in figures.ALL:
-                _timed(plot.name, partial(_draw, plot, study))
-        _timed("all of it, once more", lambda: report.write_report(folder))
-        if options.out:
-            shutil.copytree(folder.layout.root, options.out)
+        folder = make_study(Path(results), Space.load(_SPACE), name="large", trials=trials, epochs=epochs)
+        found = steps.measure("analysis", STEPS, folder, rounds=rounds)
+        drawn = _draw_all(Loaded.read(folder), rounds)
+    whole = [row["seconds"] for row in found[_WHOLE]]
+    return {
+        "sizes": {"trials": trials, "epochs": epochs, "rounds": rounds},
+        "goals": [goal(f"`study analyze` of {trials:,} trials of {epochs} epochs", whole, unit="s", at_most=60)],
+        "figures": [
+            *steps.figures(found),
+            *(figure(f"drawing {name}", seconds, unit="s") for name, seconds in drawn.items()),
+        ],
+        "steps": found,
+    }
+
+
+def _draw_all(study: Loaded, rounds: int) -> dict[str, list[float]]:
+    """The seconds that each figure takes in each round."""
+    study.folder.layout.figures.mkdir(exist_ok=True)
+    taken: dict[str, list[float]] = {plot.name: [] for plot in figures.ALL if plot.applies(study)}
+    for plot in [plot for plot in figures.ALL if plot.name in taken] * rounds:
+        began = time.perf_counter()
+        _draw(plot, study)
+        taken[plot.name].append(time.perf_counter() - began)
+    return taken
 
 
 def _draw(plot: Plot, study: Loaded) -> None:
-    if plot.applies(study):
+    with style.styled():
         style.save(plot.draw(study), study.folder.layout.figures / plot.name)
-        plot.tell(study)
+    plot.tell(study)
 
 
-def _timed(step: str, run: Callable[[], T]) -> T:
-    began = time.perf_counter()
-    answer = run()
-    took = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"| {step} | {took:.1f} | {peak:.0f} |", flush=True)
-    return answer
+def _read(folder: StudyFolder) -> Callable[[], object]:
+    return lambda: Loaded.read(folder)
 
 
-if __name__ == "__main__":
-    main()
+def _report(folder: StudyFolder) -> Callable[[], object]:
+    return lambda: report.write_report(folder)
+
+
+STEPS: dict[str, steps.Step] = {"reading": _read, _WHOLE: _report}

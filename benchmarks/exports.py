@@ -1,56 +1,33 @@
-"""How long the tables, the exports and the dashboard take on a large record, and how much memory.
+"""How long the tables, the exports and the dashboard take on a record of 10,000 trials of 30 epochs, and how much memory.
 
-    python -m benchmarks.exports --trials 10000 --epochs 30
-
-makes such a record in a temporary folder and measures each step in a process of its own.
+The record is made up. Each step runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from benchmarks import steps
 from benchmarks.made_up import make_study
 from study.space import Space
 from study.store import StudyFolder
 
 _SPACE = Path(__file__).parents[1] / "search_spaces" / "full.toml"
-_NAME = "large"
 
 
-def main() -> None:
-    """Make a record and print a table of steps, or measure one step of a record that is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.step:
-        _measure(options.step, StudyFolder.open(options.results, _NAME))
-        return
-    print("| step | CPU seconds | seconds | peak MB |\n|---|---|---|---|", flush=True)
+def measure(*, trials: int = 10_000, epochs: int = 30, rounds: int = 3) -> dict[str, Any]:
+    """Make a record in which no trial was pruned, and measure every step."""
     with tempfile.TemporaryDirectory() as results:
-        space = Space.load(_SPACE)
-        make_study(Path(results), space, name=_NAME, trials=options.trials, epochs=options.epochs, pruned=0.0)
-        for step in _STEPS:
-            command = [sys.executable, "-m", "benchmarks.exports", "--step", step, "--results", results]
-            subprocess.run(command, check=True)
-
-
-def _measure(step: str, folder: StudyFolder) -> None:
-    run = _STEPS[step](folder)
-    used, began = time.process_time(), time.perf_counter()
-    run()
-    used, took = time.process_time() - used, time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"| {step} | {used:.1f} | {took:.1f} | {peak:.0f} |", flush=True)
+        folder = make_study(Path(results), Space.load(_SPACE), name="large", trials=trials, epochs=epochs, pruned=0.0)
+        found = steps.measure("exports", STEPS, folder, rounds=rounds)
+    return {
+        "sizes": {"trials": trials, "epochs": epochs, "rounds": rounds},
+        "figures": steps.figures(found),
+        "steps": found,
+    }
 
 
 def _tables(folder: StudyFolder) -> Callable[[], object]:
@@ -59,7 +36,7 @@ def _tables(folder: StudyFolder) -> Callable[[], object]:
     return lambda: Tables.read([folder])
 
 
-def _export(kind: str) -> Callable[[StudyFolder], Callable[[], object]]:
+def _export(kind: str) -> steps.Step:
     def prepared(folder: StudyFolder) -> Callable[[], object]:
         from study.analysis.export import export
 
@@ -68,11 +45,13 @@ def _export(kind: str) -> Callable[[StudyFolder], Callable[[], object]]:
     return prepared
 
 
-def _optuna(file: str) -> Callable[[StudyFolder], Callable[[], object]]:
+def _optuna(file: str) -> steps.Step:
     def prepared(folder: StudyFolder) -> Callable[[], object]:
         from study.launch.optuna_export import export
 
-        return lambda: export(folder, folder.layout.export / file)
+        path = folder.layout.export / file
+        path.unlink(missing_ok=True)
+        return lambda: export(folder, path)
 
     return prepared
 
@@ -93,7 +72,7 @@ def _next_look(folder: StudyFolder) -> Callable[[], object]:
     return storage.refresh
 
 
-_STEPS: dict[str, Callable[[StudyFolder], Callable[[], object]]] = {
+STEPS: dict[str, steps.Step] = {
     "the record alone": lambda folder: folder.read,
     "the four tables": _tables,
     "export as csv": _export("csv"),
@@ -104,6 +83,3 @@ _STEPS: dict[str, Callable[[StudyFolder], Callable[[], object]]] = {
     "the dashboard's first look": _first_look,
     "its next look": _next_look,
 }
-
-if __name__ == "__main__":
-    main()

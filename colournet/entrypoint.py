@@ -13,8 +13,8 @@ from colournet.errors import UserError
 INTERRUPTED = 130
 
 
-def run(group: click.Group) -> NoReturn:
-    """Run a command group on `sys.argv` and exit: 0 done, 1 an error told, 2 wrong usage, 130 interrupted."""
+def run(group: click.Command) -> NoReturn:
+    """Run a command, or a group of them, on `sys.argv` and exit: 0 done, 1 an error told, 2 wrong usage, 130 interrupted."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
 from colournet import floors, palette, scores
-from colournet.batches import ImageSet, as_tensor, colours, grey
+from colournet.batches import Gathered, ImageSet, as_tensor, colours, grey
 from colournet.checkpoints import Model
 from colournet.decoding import METHODS, decode, restore_grey
 from colournet.devices import threads
@@ -22,7 +24,7 @@ from colournet.metrics import json_number, psnr_db
 from colournet.palette_name import SQUARED_ERRORS
 from colournet.spaces import of_channels, to_bytes
 
-_BATCH_IMAGES = 100
+BATCH_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,31 @@ def score(
     It is computed in the form of that name: see `TrainConfig.form`.
     """
     network.eval()
-    space = of_channels(colour_table.shape[1])
     totals = torch.zeros(3, dtype=torch.float64, device=images.images.device)
-    for batch, labels in images.in_order(_BATCH_IMAGES):
-        level = grey(batch)
-        output = ANSWERS[form](network, level)
-        if regression:
-            answer = output * space.answer_unit
-            chosen = _nearest(answer, colour_table)
-            losses = functional.mse_loss(output, space.target(batch)) * labels.numel()
-        else:
-            chosen = output.argmax(dim=1)
-            answer = colour_table[chosen].permute(0, 3, 1, 2)
-            logits = output.permute(0, 2, 3, 1).flatten(0, 2)
-            losses = functional.cross_entropy(logits, labels.flatten().long(), reduction="sum")
-        squared = ((space.to_rgb(answer, level) - colours(batch)) ** 2).sum(dtype=torch.float64) / 3
-        totals += torch.stack([losses.double(), (chosen == labels).sum().double(), squared])
+    for batch in images.in_order(BATCH_IMAGES):
+        totals += batch_totals(partial(ANSWERS[form], network), batch, colour_table, regression=regression)
     loss, correct, squared_error = (totals / images.labels.numel()).tolist()
     return Scores(loss, correct, squared_error)
+
+
+def batch_totals(
+    network: Callable[[Tensor], Tensor], batch: Gathered, colour_table: Float[Tensor, "k d"], *, regression: bool
+) -> Float64[Tensor, " sums"]:
+    """The loss, the right pixels and the squared error of a batch, each summed over its pixels."""
+    images, labels = batch
+    space, level = of_channels(colour_table.shape[1]), grey(images)
+    output = network(level)
+    if regression:
+        answer = output * space.answer_unit
+        chosen = _nearest(answer, colour_table)
+        losses = functional.mse_loss(output, space.target(images)) * labels.numel()
+    else:
+        chosen = output.argmax(dim=1)
+        answer = colour_table[chosen].permute(0, 3, 1, 2)
+        logits = output.permute(0, 2, 3, 1).flatten(0, 2)
+        losses = functional.cross_entropy(logits, labels.flatten().long(), reduction="sum")
+    squared = ((space.to_rgb(answer, level) - colours(images)) ** 2).sum(dtype=torch.float64) / 3
+    return torch.stack([losses.double(), (chosen == labels).sum().double(), squared])
 
 
 def score_model(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> Scores:
@@ -108,7 +117,7 @@ def score_decodings(model: Model, images: UInt8[np.ndarray, "n 3 h w"]) -> dict[
     methods = (model.config.colour_space,) if model.config.is_regression else METHODS
     squared = {name: 0.0 for method in methods for name in (method, f"{method}_grey")}
     network, device = model.network.eval(), _device(model)
-    for batch in torch.split(as_tensor(images), _BATCH_IMAGES):
+    for batch in torch.split(as_tensor(images), BATCH_IMAGES):
         truth, level = colours(batch.to(device)), grey(batch.to(device))
         output = network(level)
         for method in methods:
@@ -158,8 +167,8 @@ def measures(
     """
     answers = floors.colourings(train_images, images, colour_table)
     if model is not None:
-        starts = range(0, len(images), _BATCH_IMAGES)
-        answers["model"] = np.concatenate([colourize(model, images[at : at + _BATCH_IMAGES]) for at in starts])
+        starts = range(0, len(images), BATCH_IMAGES)
+        answers["model"] = np.concatenate([colourize(model, images[at : at + BATCH_IMAGES]) for at in starts])
     prior = scores.ab_prior(as_tensor(train_images))
     truth, *seen = (scores.Pictures.of(as_tensor(each), palette=colour_table) for each in (images, *answers.values()))
     return {name: scores.measures(answer, truth, prior=prior) for name, answer in zip(answers, seen, strict=True)}

@@ -133,11 +133,9 @@ class _Run:
 
     @classmethod
     def start(cls, config: TrainConfig, device: torch.device, data: TrainingData) -> _Run:
-        """Draw fresh weights from the config's seed; a grey table begins as the histogram of the training pixels."""
+        """Draw fresh weights from the config's seed."""
         run = cls._build(config, device)
-        if isinstance(run.network, ExtendedNet) and run.network.grey_table is not None:
-            table = floors.fit_grey_table(data.train_images, data.palette)
-            run.network.grey_table.start_from(torch.from_numpy(table).float())
+        start_table(run.network, data)
         return run
 
     @classmethod
@@ -168,6 +166,13 @@ class _Run:
             optimizer={f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()},
             generator=self.generator.get_state(),
         )
+
+
+def start_table(network: nn.Module, data: TrainingData) -> None:
+    """Let a fresh network's grey table, if it has one, begin as the histogram of the training pixels."""
+    if isinstance(network, ExtendedNet) and network.grey_table is not None:
+        table = floors.fit_grey_table(data.train_images, data.palette)
+        network.grey_table.start_from(torch.from_numpy(table).float())
 
 
 def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:

@@ -12,6 +12,7 @@ from colournet import entrypoint
 from colournet.waiting import waiting
 from study.cluster_cli import COMMANDS as _ON_CLUSTERS
 from study.compare_cli import compare
+from study.options import DATA_DIR as _DATA_DIR
 from study.options import JSON as _JSON
 from study.options import RESULTS as _RESULTS
 from study.options import fitted as _print
@@ -19,12 +20,6 @@ from study.options import limit_options, resource_options
 
 if TYPE_CHECKING:
     from study.launch.resources import Resources
-
-_DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
-)
 
 
 @click.group(name="study", context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,6 +50,8 @@ def check(space: Path, as_json: bool, resources: Resources, data_dir: Path | Non
     from study.space import Space
 
     loaded = Space.load(space)
+    if resources.is_packed:
+        click.echo("--gpus-per-trial auto: which part of a GPU a trial takes is measured at launch", err=True)
     if resources.address is None:
         click.echo(json.dumps(preview_json(loaded), indent=2) if as_json else preview(loaded, results))
         return

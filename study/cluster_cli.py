@@ -40,7 +40,9 @@ def submit(arguments: tuple[str, ...], resumed: str | None, name: str | None, re
     from study.launch.submitted import DEFAULT_RESULTS, Place
     from study.space import Space
 
-    path, options = _split(arguments, is_resumed=resumed is not None)
+    path, options = _split(
+        arguments, is_resumed=resumed is not None, named=name is not None, wider=wanted["wider"] is not None
+    )
     space = Space.load(Path(path)) if path else (Space.load(wanted["wider"]) if wanted["wider"] else None)
     name = resumed or name or (space.name if space else "")
     grace = _checked("resume" if resumed else "launch", [path or name, *options])["grace_seconds"]
@@ -137,10 +139,14 @@ def fetch(name: str, address: str | None, weights: bool, results: Path) -> None:
 COMMANDS = (submit, status, logs, stop, fetch)
 
 
-def _split(arguments: tuple[str, ...], *, is_resumed: bool) -> tuple[str | None, list[str]]:
+def _split(arguments: tuple[str, ...], *, is_resumed: bool, named: bool, wider: bool) -> tuple[str | None, list[str]]:
     """The search space, which comes first unless a study is resumed, and the options that are passed on."""
     if is_resumed:
+        if named:
+            raise click.UsageError("--name is that of a new study, --resume goes on with one")
         return None, list(arguments)
+    if wider:
+        raise click.UsageError("--space widens a study that is gone on with: it needs --resume")
     if not arguments or arguments[0].startswith("-"):
         raise click.UsageError("which search space? SPACE comes before the options of launch")
     return arguments[0], list(arguments[1:])

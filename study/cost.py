@@ -40,10 +40,21 @@ class Estimate:
 def multiply_adds(config: TrainConfig) -> int:
     """Multiply-adds of one forward pass over one 32 x 32 image."""
     table = _GREY_LEVELS * config.num_outputs * _SIDE**2 if config.grey_table else 0
-    layers = [*_ends(config), *_downs(config), *_ups(config)]
     return table + config.kernel_size**2 * sum(
-        channels_in * channels_out * size for channels_in, channels_out, size in layers
+        channels_in * channels_out * size for channels_in, channels_out, size in _layers(config)
     )
+
+
+def activations(config: TrainConfig) -> int:
+    """Numbers that the convolutions answer for one 32 x 32 image; of a transposed one, which answers four at a time, a quarter.
+
+    A measure by which to compare what configurations need of memory, which also depends on what torch keeps.
+    """
+    return sum(channels_out * size for _, channels_out, size in _layers(config))
+
+
+def _layers(config: TrainConfig) -> list[_Layer]:
+    return [*_ends(config), *_downs(config), *_ups(config)]
 
 
 def _ends(config: TrainConfig) -> list[_Layer]:

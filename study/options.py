@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+AUTO = "auto"
 
 RESULTS = click.option(
     "--results",
@@ -22,6 +23,11 @@ RESULTS = click.option(
     help="Folder of all studies.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder that holds CIFAR-10.  [default: $COLOURNET_DATA, else a download into the cache]",
+)
 
 
 def fitted(text: str) -> None:
@@ -51,6 +57,16 @@ class Amount(click.ParamType[Any]):
             self.fail(f"{error.message}: {error.hint}", param, ctx)
 
 
+class Share(click.ParamType[Any]):
+    """An amount from 0, or `auto`."""
+
+    name = "FLOAT|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the amount; what is neither is wrong usage."""
+        return value if value == AUTO else click.FloatRange(min=0).convert(value, param, ctx)
+
+
 class Pair(click.ParamType[Any]):
     """A `NAME=AMOUNT`, or a `KEY=VALUE`."""
 
@@ -77,7 +93,13 @@ _RESOURCES = (
     click.option("--address", help="A running Ray cluster, `auto` or HOST:PORT.  [default: a local Ray]"),
     click.option("--cpus", type=click.IntRange(min=1), help="CPUs of the local Ray.  [default: all]"),
     click.option("--cpus-per-trial", type=click.FloatRange(min=0), default=1.0, show_default=True),
-    click.option("--gpus-per-trial", type=click.FloatRange(min=0), default=0.0, show_default=True),
+    click.option(
+        "--gpus-per-trial",
+        type=Share(),
+        default=0.0,
+        show_default=True,
+        help="Whole GPUs, a part of one, or `auto`: the part is measured before the first trial.",
+    ),
     click.option("--memory-per-trial", type=Amount("SIZE"), help="Memory to set aside for a trial, such as 2GB."),
     click.option(
         "--resource",
@@ -158,6 +180,8 @@ def resource_options(command: Command) -> Command:
 
         given = {name: values.pop(name) for name in _PLAIN}
         given |= {name: dict(values.pop(name)) for name in ("custom", "labels")}
+        if given["gpus_per_trial"] == AUTO:
+            given |= {"gpus_per_trial": 0.0, "is_packed": True}
         return command(resources=Resources(**given), **values)
 
     return _add(with_resources, _RESOURCES)

@@ -16,6 +16,7 @@ from typing import Any
 from study.errors import RecordError
 from study.fields import STUDY_FIELDS, check_fields
 from study.trials import ENDED, STATES, Event, TrialRecord
+from study.worker_time import WorkerTime
 
 __all__ = [
     "ENDED",
@@ -56,6 +57,8 @@ class StudyRecord:
     """Time that workers spent in epochs, those that a later attempt repeated included."""
     gpu_seconds: float = 0.0
     """The same times the share of a GPU that each took; a whole one where a session did not tell."""
+    worker_time: WorkerTime = field(default_factory=WorkerTime)
+    """Where workers' time went, spell by spell."""
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
@@ -114,6 +117,7 @@ class StudyRecord:
             self.trials[event["trial"]].apply(event)
             if kind == "epoch":
                 self._add_cost(self.trials[event["trial"]], event)
+        self.worker_time.apply(event)
 
     def trial(self, number: int) -> TrialRecord:
         """The trial called `number`. Raises `RecordError` if there is none."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 HIDDEN = "***"
 
-_WORDS = r"tokens?|password|passwd|passphrase|pwd|secrets?|credentials?|apikey|auth|signature|sig|key"
+_WORDS = r"tokens?|[a-z]*passw(?:or)?d|passphrase|sshpass|pwd|secrets?|credentials?|apikey|auth|signature|sig|key"
 _SECRET_NAME = re.compile(rf"(?:^|[^a-z])(?:{_WORDS})(?:$|[^a-z])")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _USERINFO = re.compile(r"(?<=://)[^/\s@'\"]+@")

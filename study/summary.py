@@ -12,6 +12,7 @@ from typing import Any
 
 from study.accounting import forecast, rate, spent
 from study.errors import RecordError
+from study.expenses import cost_lines
 from study.layout import StudyLayout
 from study.records import ENDED, StudyRecord, TrialRecord
 from study.store import StudyFolder
@@ -21,13 +22,6 @@ _MOST_TRIALS = 20
 _MOST_FAILED = 5
 _LEFT = 5
 """Where the time left stands among the columns of the list, which has it while any study runs."""
-_EPOCHS_OF = {
-    "completed": "in completed trials",
-    "pruned": "in pruned ones",
-    "failed": "in failed ones",
-    "unfinished": "in trials under way",
-    "repeated": "trained once more after a loss",
-}
 
 
 def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
@@ -45,7 +39,12 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
         "epochs_trained": record.trained,
         "epochs": {**asdict(spent(record)), "wasted": spent(record).wasted},
-        "cost": {"worker_seconds": record.worker_seconds, "gpu_seconds": record.gpu_seconds},
+        "cost": {
+            "worker_seconds": record.worker_seconds,
+            "gpu_seconds": record.gpu_seconds,
+            "seconds_beside_epochs": record.worker_time.cost,
+            "share_in_epochs": record.worker_time.share_in_epochs(),
+        },
         "rate": None if pace is None else asdict(pace),
         "forecast": None if rest is None else asdict(rest),
         "failures": [
@@ -129,7 +128,7 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
         f"  trials     {counts}",
         *_data_lines(folder),
         f"  objective  {objective['metric']}, {objective['goal']}, of a trial's best epoch",
-        *_cost_lines(record, told),
+        *cost_lines(record, told),
     ]
     best = folder.best(record)
     if best is not None:
@@ -244,40 +243,6 @@ def _why(record: StudyRecord) -> str:
     if record.ended in (None, "finished", "interrupted"):
         return ""
     return f" ({record.ended})" if record.message is None else f" ({record.ended}: {record.message})"
-
-
-def cost_text(record: StudyRecord) -> str:
-    """What a study has cost so far: `117 epochs, 11 min of workers' time`, and the hours of GPUs where there are any."""
-    gpus = f", {record.gpu_seconds / 3600:.3g} GPU hours" if record.gpu_seconds else ""
-    epochs = f"{record.trained:,} epoch{'' if record.trained == 1 else 's'}"
-    return f"{epochs}, {duration(record.worker_seconds)} of workers' time{gpus}"
-
-
-def rate_text(pace: Mapping[str, float]) -> str:
-    """How fast it goes, from the fields of `study.accounting.Rate`: `120 epochs and 11 trials an hour`."""
-    return f"{_amount(pace['epochs_per_hour'])} epochs and {_amount(pace['trials_per_hour'])} trials an hour"
-
-
-def _amount(count: float) -> str:
-    """A count that may be a fraction, to two digits at least."""
-    return f"{count:,.0f}" if count >= 10 or count == 0 else f"{count:.2g}"
-
-
-def _cost_lines(record: StudyRecord, told: Mapping[str, Any]) -> list[str]:
-    """What was trained, to what end, how fast, and what is left to train."""
-    lines = [f"  trained    {cost_text(record)}"]
-    parts = [f"{count} {_EPOCHS_OF[of]}" for of, count in asdict(spent(record)).items() if count]
-    if len(parts) > 1:
-        lines.append("             " + ", ".join(parts))
-    pace, rest = told["rate"], told["forecast"]
-    if pace is not None:
-        lines.append(f"  rate       {rate_text(pace)}, over the last {duration(pace['seconds'])}")
-    if rest is not None:
-        lines.append(
-            f"  left       {rest['trials']} trials, about {rest['epochs']:.0f} epochs, {duration(rest['worker_seconds'])} of "
-            f"workers' time; {duration(rest['seconds'])} with the workers of last time"
-        )
-    return lines
 
 
 def _trouble_lines(record: StudyRecord) -> list[str]:

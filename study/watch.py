@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from study.expenses import rate_text
 from study.following import Follower
 from study.records import ENDED, StudyRecord
 from study.store import StudyFolder
-from study.summary import rate_text, study_json, study_text
+from study.summary import study_json, study_text
 from study.text import duration, fit
 
 _SECONDS = 1.0

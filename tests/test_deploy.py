@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import psutil
 import pytest
 import yaml
 
+from study.cli import cli
 from study.launch.jobs import Job
 from study.launch.submitted import study_of
 from study.store import StudyFolder
@@ -30,7 +32,12 @@ DEPLOY = ROOT / "deploy"
 SCRIPTS = [DEPLOY / "study.sbatch", DEPLOY / "launch-or-resume.sh"]
 INSTRUCTIONS = {"FROM", "RUN", "ARG", "WORKDIR", "COPY", "USER", "ENV", "CMD"}
 
-SRUN = '#!/usr/bin/env bash\nwhile [[ ${1:-} == --* ]]; do shift; done\necho "srun $*" >> "$FAKE_LOG"\nexec "$@"\n'
+SRUN = """#!/usr/bin/env bash
+((SRUN_CPUS_PER_TASK == SLURM_CPUS_PER_TASK)) || exit 9
+while [[ ${1:-} == --* ]]; do shift; done
+echo "srun $*" >> "$FAKE_LOG"
+exec "$@"
+"""
 SCONTROL = """#!/usr/bin/env bash
 if [[ $1 == show ]]; then tr , '\\n' <<< "$3"; else echo "scontrol $*" >> "$FAKE_LOG"; fi
 """
@@ -41,8 +48,8 @@ if [[ $* == *--head* ]]; then exec python3 -m http.server --bind 127.0.0.1 "$STU
 exec sleep 60
 """
 STUDY = """#!/usr/bin/env bash
-echo "study $*" >> "$FAKE_LOG"
 trap 'echo "study got TERM" >> "$FAKE_LOG"; sleep 0.3; exit 143' TERM
+echo "study $*" >> "$FAKE_LOG"
 until (($(grep --count "srun ray start" "$FAKE_LOG") >= FAKE_NODES)); do sleep 0.05; done
 for ((i = 0; i < FAKE_SECONDS * 10; i++)); do sleep 0.1; done
 exit "$FAKE_CODE"
@@ -127,7 +134,7 @@ def test_a_rayjob_is_a_study_to_our_commands() -> None:
 
 
 def test_a_rayjob_holds_together() -> None:
-    """All nodes have one image, the token from the secret, and the shared results; Ray's version is the one tested."""
+    """All nodes have one image and the shared results, all who call the cluster its token; Ray's version is the one tested."""
     cluster = rayjob()["spec"]["rayClusterSpec"]
     pods = [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
     containers = [container for pod in pods for container in pod["containers"]]
@@ -135,12 +142,21 @@ def test_a_rayjob_holds_together() -> None:
     assert len(containers) == len(pods) == 2
     assert len({container["image"] for container in containers}) == 1
     for pod, container in zip(pods, containers, strict=True):
-        variables = {variable["name"]: variable for variable in container["env"]}
-        assert variables["RAY_AUTH_MODE"]["value"] == "token"
-        assert variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "study-token", "key": "auth_token"}
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
         assert container["resources"]["limits"] == container["resources"]["requests"]
+    assert cluster["authOptions"] == {"mode": "token"}
     assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_a_study_waits_for_workers_that_come_by_themselves() -> None:
+    """Launch and resume take the options of the RayJob's study, which has no worker at first and waits for one with a GPU."""
+    spec = rayjob()["spec"]
+    options = shlex.split(spec["entrypoint"])[4:]
+    for command, what in (("launch", "space.toml"), ("resume", "horses")):
+        taken = cli.commands[command].make_context(command, [what, *options]).params
+        assert taken["wait_seconds"] >= 600
+        assert taken["gpus_per_trial"] > 0
+    assert {group["minReplicas"] for group in spec["rayClusterSpec"]["workerGroupSpecs"]} == {0}
 
 
 def test_the_image_has_what_it_copies_and_what_jobs_call() -> None:
@@ -284,7 +300,8 @@ def test_a_slurm_job_that_is_told_to_end_is_queued_again(slurm: dict[str, str]) 
     job.communicate(timeout=60)
 
     assert job.returncode == 143
-    assert log_of(slurm)[-2:] == ["study got TERM", "scontrol requeue 77"]
+    told = [line for line in log_of(slurm) if not line.startswith("srun")]  # the nodes' lines come when they come
+    assert told[-2:] == ["study got TERM", "scontrol requeue 77"]
 
 
 def test_a_study_that_fails_is_not_queued_again(slurm: dict[str, str]) -> None:

@@ -29,6 +29,7 @@ def readme_commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.split(" ")[0] in MAIN]
 
 
+@pytest.mark.timeout(1200)
 def test_the_readmes_commands_work(tmp_path: Path, ray_dir: Path) -> None:
     """Typed in their order in an empty folder, all commands of the README end with 0."""
     (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
@@ -43,7 +44,7 @@ def test_the_readmes_commands_work(tmp_path: Path, ray_dir: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, (name, arguments, done.stderr)

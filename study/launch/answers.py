@@ -20,7 +20,10 @@ from typing import Any
 
 from colournet.errors import UserError
 from study.errors import AnswerError
+from study.launch.away import Away
+from study.launch.storage import Storage
 from study.layout import StudyLayout
+from study.records import ENDED
 from study.store import StudyFolder
 from study.summary import study_json, study_text
 
@@ -49,12 +52,19 @@ def log(results: Path, name: str, trial: str) -> bytes:
 
 
 def trial_log(folder: StudyFolder, number: int) -> str:
-    """The log of a trial. Raises `RecordError` if there is no such trial; the text says where it has no log yet."""
-    folder.read().trial(number)
+    """The log of a trial, from the study's storage while it lies there.
+
+    Raises `RecordError` if there is no such trial; the text says where it has no log here.
+    """
+    trial = folder.read().trial(number)
+    layout, place = folder.layout.trial(number), Away(folder).place(number)
     try:
-        return folder.layout.trial(number).log.read_text(encoding="utf-8")
+        if place is not None and trial.state not in ENDED:
+            return Storage(place).read(layout.log.name).decode(errors="replace")
+        return layout.log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return f"{folder.name}: trial {number} has no log, no worker has begun it\n"
+        why = "it has left none here" if trial.attempt else "no worker has begun it"
+        return f"{folder.name}: trial {number} has no log, {why}\n"
 
 
 def study_log(folder: StudyFolder) -> str:

@@ -50,6 +50,8 @@ def keep_quiet() -> None:
 
 Abandon = Callable[[StudyError], None]
 """Ends the process for an error, where Ray waits for what will not come and nothing else would."""
+Check = Callable[[], None]
+"""Raises what is to end a wait, such as a signal; called once a second."""
 
 
 class Cluster:
@@ -91,10 +93,15 @@ class Cluster:
             hint="the record is whole: once there is a cluster again, study resume goes on",
         )
 
-    def wait_for_room(self) -> None:
+    def take(self, resources: Resources) -> None:
+        """From now on a trial takes this."""
+        self._resources = resources
+
+    def wait_for_room(self, check: Check) -> None:
         """Raise `LaunchError` if not one trial fits, nor does after the time that the user is ready to wait."""
         deadline = time.monotonic() + self._resources.wait_seconds
         while self.capacity < 1:
+            check()
             if time.monotonic() >= deadline:
                 raise no_room(self.nodes, self._resources)
             self.demand(1)
@@ -135,15 +142,14 @@ class Cluster:
         done, _ = ray.wait(asked, num_returns=len(asked), timeout=seconds) if asked else ([], [])
         return [_answer(ref) if ref in done else _give_up_on(ref, seconds) for ref in asked]
 
-    def guard(self, abandon: Abandon) -> None:
-        """Until `end`, have the process abandoned before Ray does so for a head that is gone, without a word.
+    def guard(self, abandon: Abandon, left: threading.Event) -> None:
+        """Until Ray is `left`, have the process abandoned before Ray does so for a head that is gone, without a word.
 
-        Whoever waits for such a head waits inside Ray, where nothing else ends it.
+        Whoever waits for such a head waits inside Ray, where nothing else ends it. One that answers is left in time.
         """
-        while self.is_lost or not self._ended.wait(_LOOK_SECONDS):
+        while not left.wait(_LOOK_SECONDS) and (self.is_lost or not self._ended.is_set()):
             if self.silent_seconds > _ABANDON_SECONDS:
                 abandon(self.lost)
-            time.sleep(_LOOK_SECONDS)
 
     def watch(self) -> None:
         """Look at the nodes once a second until `end`; a call that hangs is what `silent_seconds` shows."""
@@ -164,12 +170,18 @@ def _leave(error: StudyError) -> None:
     os._exit(error.exit_code)
 
 
+def _go_on() -> None:
+    pass
+
+
 @contextmanager
-def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = _leave) -> Iterator[Cluster]:
+def connected(
+    resources: Resources, *, anyway: bool = False, abandon: Abandon = _leave, check: Check = _go_on
+) -> Iterator[Cluster]:
     """Be connected to Ray while the block runs.
 
     Raises `LaunchError` if the cluster cannot be reached or, unless it is to be looked at `anyway`, has no room for a single
-    trial.
+    trial; and what `check` raises while room is waited for.
     """
     keep_quiet()
     import ray
@@ -180,28 +192,31 @@ def connected(resources: Resources, *, anyway: bool = False, abandon: Abandon = 
             cpus = resources.cpus or os.cpu_count() or 1
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         else:
-            _check_reachable(resources.address)
-            with trust.entering(resources.address), _ended_in_time(resources.address, abandon):
-                ray.init(address=resources.address, **options)
+            address = _located(resources.address)
+            _check_reachable(address)
+            with trust.entering(address), _ended_in_time(address, abandon):
+                ray.init(address=address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
-            f"cannot connect to {where}: {str(error).splitlines()[0]}",
+            f"cannot connect to {where}: {str(error).partition(chr(10))[0] or type(error).__name__}",
             hint=f"is the cluster up, and its token here? ray status tells; {trust.HINT}",
         ) from error
+    left = threading.Event()
     try:
         cluster = Cluster(resources)
-        if not anyway:
-            cluster.wait_for_room()
         if cluster.is_shared:
             threading.Thread(target=cluster.watch, name="cluster", daemon=True).start()
-            threading.Thread(target=cluster.guard, args=(abandon,), name="cluster guard", daemon=True).start()
+            threading.Thread(target=cluster.guard, args=(abandon, left), name="cluster guard", daemon=True).start()
         try:
+            if not anyway:
+                cluster.wait_for_room(check)
             yield cluster
         finally:
             cluster.end()
     finally:
         ray.shutdown()
+        left.set()
 
 
 @contextmanager
@@ -241,11 +256,20 @@ def _give_up_on(ref: Any, seconds: float) -> TimeoutError:
     return TimeoutError(f"no answer within {seconds:g} s")
 
 
+def _located(address: str) -> str:
+    """HOST:PORT of the cluster that `auto` means, as Ray finds it; any other address stays. Raises OSError if there is none."""
+    if address != "auto":
+        return address
+    from ray._private.services import get_ray_address_from_environment
+
+    return str(get_ray_address_from_environment(address, None))
+
+
 def _check_reachable(address: str) -> None:
     """Raise OSError within seconds if no Ray listens at HOST:PORT, where Ray would go on asking for ever."""
     host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
+    if "://" in address:
+        raise ValueError("an address is `auto` or HOST:PORT; study submit takes that of a job server")
     if not host or not port.isdecimal():
         raise ValueError("an address is `auto` or HOST:PORT")
     host, at = host.strip("[]"), ""

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from study.accounting import forecast, rate
+from study.expenses import cost_text, rate_text
 from study.launch.ending import Ending
 from study.records import ENDED, STATES, Event, StudyRecord, TrialRecord, best_first
 from study.store import StudyFolder
-from study.summary import cost_text, rate_text
 from study.text import describe_params, duration
 
 _MOST_RUNNING = 8

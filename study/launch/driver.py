@@ -244,6 +244,9 @@ class Driver:
         elif reason == "disk_full":
             self._interrupt(number, "disk_full", message)
             self.ending.give_up(failures.disk_full(self._folder, number, message))
+        elif reason == "other_software":
+            self._interrupt(number, "stopped", message)
+            self.ending.give_up(failures.other_software(self._folder, message))
         else:
             self._fail(number, reason, message, attempt=fields["attempt"])
 

@@ -29,6 +29,14 @@ def disk_full(folder: StudyFolder, number: int, message: str) -> LaunchError:
     )
 
 
+def other_software(folder: StudyFolder, message: str) -> LaunchError:
+    """The error of a study on a cluster that a node of other software has joined."""
+    return LaunchError(
+        f"{folder.title}: {message}",
+        hint=f"install the same on every node, or take that one out, then {folder.resume_command}",
+    )
+
+
 def storage(folder: StudyFolder, error: OSError) -> LaunchError:
     """The error of a study whose storage does not answer the driver."""
     return LaunchError(f"{folder.title}: {error}", hint=f"see to the storage, then {folder.resume_command}")

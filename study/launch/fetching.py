@@ -21,7 +21,7 @@ from study.layout import StudyLayout, check_name
 from study.text import size
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_COMES_AND_GOES = re.compile(r"(?:confirmations/[^/]+/)?trials/\d+/attempt-\d+/[^/]+\.safetensors")
+_COMES_AND_GOES = re.compile(r"(confirmations/[^/]+/)?trials/\d+/attempt-\d+/[^/]+\.safetensors")
 _OTHER = "give another --results, or move it away"
 
 
@@ -102,18 +102,28 @@ class Pack:
     def update(self, layout: StudyLayout) -> None:
         """Bring the folder up to date, the record last: a reader finds every file that the record knows of.
 
-        Weights that the cluster has deleted since go here too. Raises `StudyError`, and changes nothing, if this is another
-        study, or its record is not the beginning of the cluster's.
+        Weights that the cluster has deleted since go here too; a confirmation that it does not know is left alone. Raises
+        `StudyError`, and changes nothing, if this is another study, or its record, or that of a confirmation, is not the
+        beginning of the cluster's.
         """
-        manifest, events = layout.manifest.name, layout.events.name
-        if _digest(layout.manifest) != self.listing.get(manifest):
+        if _digest(layout.manifest) != self.listing.get(layout.manifest.name):
             raise StudyError(f"{layout.root}: is another study than the cluster's of this name", hint=_OTHER)
-        if events in self.contents and not self.contents[events].startswith(_read(layout.events)):
-            raise StudyError(f"{layout.root}: went on here, apart from the cluster's", hint=_OTHER)
+        for name in self.contents:
+            self._check_joins(layout.root / name, self.contents[name])
         self._write(layout)
         for name in answers.fetchable(layout):
-            if _COMES_AND_GOES.fullmatch(name) and name not in self.listing:
+            found = _COMES_AND_GOES.fullmatch(name)
+            if found and name not in self.listing and f"{found[1] or ''}{layout.events.name}" in self.listing:
                 (layout.root / name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _check_joins(path: Path, data: bytes) -> None:
+        """Raise `StudyError` if a manifest or a record here is not that of the cluster, or its beginning."""
+        layout, here = StudyLayout(path.parent), _read(path)
+        if path == layout.manifest and here not in (b"", data):
+            raise StudyError(f"{path.parent}: is another study than the cluster's of this name", hint=_OTHER)
+        if path == layout.events and not data.startswith(here):
+            raise StudyError(f"{path.parent}: went on here, apart from the cluster's", hint=_OTHER)
 
     def _write(self, layout: StudyLayout) -> None:
         for name, data in sorted(self.contents.items(), key=lambda item: item[0].endswith(layout.events.name)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from study.launch.storage import Storage, StorageError, below
 
@@ -27,7 +27,7 @@ def folder(uri: str) -> str:
 
 def begin(uri: str) -> None:
     """Write the driver's marker. Raises `StorageError` if that cannot be, or the folder that is to be shared is not there."""
-    shared = Path(urlsplit(uri).path).parent
+    shared = Path(unquote(urlsplit(uri).path)).parent
     if urlsplit(uri).scheme == "file" and not shared.is_dir():
         raise StorageError(f"{shared}: there is no such folder")
     Storage(uri).write(_DRIVER, _DRIVER.encode())

@@ -16,11 +16,12 @@ from study.launch import markers, probe
 from study.launch.resources import Node, Resources, no_room, room
 from study.launch.storage import StorageError
 
-_SECONDS = 30.0
+NOT_OURS = "not the driver's software"
+INSTALL = "install the same on every node; study submit takes our own packages along"
+
+_SECONDS = 60.0
 _NOTICE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
-_SAME_RELEASE = ("torch",)  # one for GPUs and one for CPUs differ behind the plus
-_SAME_SERIES = ("python",)
 
 
 class Asked(Protocol):
@@ -131,21 +132,8 @@ def _check_nodes(cluster: Asked, nodes: Sequence[Node], place: str, remedy: str)
 
 def _unlike(node: Node, told: Mapping[str, Any], here: Mapping[str, str | None]) -> Finding | None:
     """What of a node's software is not the driver's."""
-    there = told["versions"]
-    names = [name for name in here if _comparable(name, there.get(name)) != _comparable(name, here[name])]
-    if not names:
-        return None
-    phrases = [f"{name} is {there.get(name) or 'missing'}, the driver's {here[name] or 'missing'}" for name in names]
-    remedy = "install the same on every node; study submit takes our own packages along"
-    return Finding(f"{node.name}: not the driver's software: {'; '.join(phrases)}", remedy)
-
-
-def _comparable(name: str, version: str | None) -> str | None:
-    if version is None:
-        return None
-    if name in _SAME_RELEASE:
-        return version.partition("+")[0]
-    return version.rpartition(".")[0] if name in _SAME_SERIES else version
+    phrases = probe.differences(told["versions"], here)
+    return Finding(f"{node.name}: {NOT_OURS}: {'; '.join(phrases)}", INSTALL) if phrases else None
 
 
 def _storage_remedy(storage: str) -> str:

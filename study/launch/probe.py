@@ -9,6 +9,7 @@ import platform
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ PACKAGES = ("ray", "torch", "optuna", "numpy")
 """Beside Python and our own, those that decide whether a trial means the same everywhere."""
 OWN = ("colournet", "study")
 
+_SAME_RELEASE = ("torch",)  # one for GPUs and one for CPUs differ behind the plus
+_SAME_SERIES = ("python",)
 _SECONDS = 10.0
 
 
@@ -30,6 +33,15 @@ def versions() -> dict[str, str | None]:
     installed = {name: _version(name) for name in PACKAGES}
     own = {f"{name} (content)": content(name) for name in OWN}
     return {"python": platform.python_version(), **installed, **own}
+
+
+def differences(there: Mapping[str, str | None], here: Mapping[str, str | None]) -> list[str]:
+    """What of the software there is not the driver's, a phrase each."""
+    return [
+        f"{name} is {there.get(name) or 'missing'}, the driver's {here[name] or 'missing'}"
+        for name in here
+        if _comparable(name, there.get(name)) != _comparable(name, here[name])
+    ]
 
 
 def content(package: str) -> str | None:
@@ -55,6 +67,14 @@ def gpus() -> list[dict[str, Any]]:
         rows = [line.rpartition(",") for line in told.splitlines() if line.strip()]
         return [{"name": name.strip(), "memory_bytes": int(mebibytes) * 2**20} for name, _, mebibytes in rows]
     return []
+
+
+def _comparable(name: str, version: str | None) -> str | None:
+    if version is None:
+        return None
+    if name in _SAME_RELEASE:
+        return version.partition("+")[0]
+    return version.rpartition(".")[0] if name in _SAME_SERIES else version
 
 
 def _version(package: str) -> str | None:

@@ -23,6 +23,8 @@ class Resources:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
     """A whole number, or a part of one GPU."""
+    is_packed: bool = False
+    """Whether the part of a GPU is measured before the first trial, as `study.launch.packing` has it."""
     cpus: int | None = None
     """CPUs of the local Ray; all of the machine by default. Has no meaning on a cluster."""
     address: str | None = None

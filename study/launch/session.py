@@ -15,7 +15,7 @@ from colournet.data import DataBundle, prepare
 from colournet.waiting import waiting
 from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures, preflight, spaces, storage, trust
+from study.launch import failures, packing, preflight, spaces, storage, trust
 from study.launch.cluster import Cluster, Resources, connected, keep_quiet
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -126,14 +126,14 @@ class Plan:
     notes: Sequence[str] = ()
     """What else is to be noted."""
 
-    def event(self, record: StudyRecord, *, workers: int, gpus_per_trial: float) -> dict[str, Any]:
+    def event(self, record: StudyRecord, resources: Resources, *, workers: int) -> dict[str, Any]:
         """The fields of the event that begins the session."""
         return {
             "trials": len(record.trials) if self.trials is None else self.trials,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "workers": workers,
-            "gpus_per_trial": gpus_per_trial,
+            "gpus_per_trial": resources.gpus_per_trial,
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
             **({"space": self.space.text} if self.is_new else {}),
@@ -191,39 +191,36 @@ def run(
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
-            connected(resources, abandon=signals.abandon) as cluster,
+            connected(resources, abandon=signals.abandon, check=signals.check) as cluster,
         ):
             signals.listen()
             signals.check()
+            resources = packing.to_measure(resources, cluster, plan.space, look=signals.check)
             _check_ready(cluster, resources, folder)
-            _begin(folder, writer, plan, workers=cluster.capacity, gpus_per_trial=resources.gpus_per_trial)
+            packed = packing.pack(resources, cluster, plan.space, bundle, tell=display.warn, look=signals.check)
+            _begin(folder, writer, plan, packed, workers=cluster.capacity)
             if resources.address is not None:
                 display.warn(trust.warning())
+            limits, budget = plan.limits, plan.budget
             driver = Driver(
-                folder,
-                writer,
-                source,
-                trials=plan.trials,
-                limits=plan.limits,
-                budget=plan.budget,
-                on_event=display.tell,
+                folder, writer, source, trials=plan.trials, limits=limits, budget=budget, on_event=display.tell
             )
             display.follow(driver.ending)
             signals.ending = driver.ending
             signals.check()
             try:
                 driver.make_good()
-                tuning.run(driver, bundle, resources=resources, cluster=cluster)
+                tuning.run(driver, bundle, resources=packed.resources, cluster=cluster)
             finally:
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)
     return folder
 
 
-def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, *, workers: int, gpus_per_trial: float) -> None:
+def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, packed: packing.Packed, *, workers: int) -> None:
     """Record that the session began, and with which space."""
-    writer.append(plan.kind, **plan.event(writer.record, workers=workers, gpus_per_trial=gpus_per_trial))
-    for text in plan.notes:
+    writer.append(plan.kind, **plan.event(writer.record, packed.resources, workers=workers))
+    for text in [*plan.notes, *packed.notes]:
         writer.append("note", text=text)
     spaces.write(folder, plan.space)
 

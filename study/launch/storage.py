@@ -153,7 +153,7 @@ def _open(uri: str) -> tuple[fs.FileSystem, str]:
 
 def check_same(recorded: str | None, wanted: str | None) -> None:
     """Raise `StudyError` if a study is to go on with another storage than it began with."""
-    if wanted is not None and (recorded is None or not recorded.startswith(check_uri(wanted).partition("?")[0])):
+    if wanted is not None and not (recorded or "").startswith(f"{check_uri(wanted).partition('?')[0].rstrip('/')}/"):
         raise StudyError(
             f"the study keeps its trials' files in {recorded or 'its own folder'}, got --storage {wanted}",
             hint="leave --storage out: the study remembers",

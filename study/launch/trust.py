@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from study.errors import LaunchError
+from study.launch.output import captured
 
 MODE = "RAY_AUTH_MODE"
 HINT = "the token of the cluster belongs into ~/.ray/auth_token, or into the file that RAY_AUTH_TOKEN_PATH names"
@@ -33,8 +34,7 @@ def entering(address: str) -> Iterator[None]:
     """
     from ray.exceptions import AuthenticationError
 
-    if address != "auto":
-        admit(address)
+    admit(address)
     before = os.environ.get(_PATIENCE)
     os.environ.setdefault(_PATIENCE, _PATIENCE_SECONDS)
     try:
@@ -89,12 +89,16 @@ def find_token() -> str | None:
 
 
 def _lets_in(address: str) -> bool:
-    """Whether the head answers us, asked once. An answer of another kind is left to the connection, which comes next."""
+    """Whether the head answers us, asked once. An answer of another kind is left to the connection, which comes next.
+
+    What Ray's compiled part prints of a refusal is not shown: a refusal is told in a sentence, if there is a need.
+    """
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
     from ray.exceptions import AuthenticationError, RayError
 
     try:
-        GcsClient(address=address)
+        with captured(Path(os.devnull)):
+            GcsClient(address=address)
     except AuthenticationError:
         return False
     except (RayError, RuntimeError, OSError):

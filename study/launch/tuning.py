@@ -6,11 +6,13 @@ out again by the driver, Tune's experiment folder is scratch and its snapshots a
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
+import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from colournet.data import DataBundle
+from study.launch import preflight, probe
 from study.launch.cluster import Cluster
 from study.launch.driver import Driver
 from study.launch.gauges import Gauges
@@ -28,20 +31,22 @@ from study.launch.messages import Report, Task, Tell
 from study.launch.mirror import run_mirrored
 from study.launch.resources import Resources
 from study.launch.watching import Watching
-from study.launch.worker import run_trial
+from study.launch.worker import run_trial, warm_up
 
 _MESSAGE = "message"
-_MOST_PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
-"""How many trials Tune lets wait for their process to start; by itself one, so that a large cluster fills up slowly."""
+_SETTINGS = {
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # trials that wait for their process to start: by itself Tune starts one at a time
+    "TUNE_GLOBAL_CHECKPOINT_S": str(365 * 24 * 3600),  # its snapshot holds every trial, and nobody reads it
+}
 _OUT_OF_MEMORY = "running low on memory"  # in the words of ray.exceptions.OutOfMemoryError
 
 
 def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cluster) -> None:
     """Run the driver's trials until it is over, or says that it is to end at once."""
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    if cluster.is_shared:
-        os.environ[_MOST_PENDING] = "1000"
-    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle), _request(resources))
+    os.environ.update(_SETTINGS)
+    software = probe.versions() if cluster.is_shared else None
+    trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle, software=software), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
         tune.Tuner(
             trainable,
@@ -108,6 +113,13 @@ class DriverScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self._driver = driver
 
+    def choose_trial_to_run(self, tune_controller: object) -> None:
+        """None: Tune then starts trials in their order, each in the process that is free or that it has been waiting for.
+
+        A chosen trial would take the first process that is free and have its own, half started, ended: of trials that are
+        shorter than a process takes to start, one would run at a time. And all trials would be looked at for each choice.
+        """
+
     def on_trial_result(self, tune_controller: object, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Answer whether the trial goes on."""
         message: Report = json.loads(result[_MESSAGE])
@@ -160,8 +172,13 @@ def _guarded(driver: Driver, call: Callable[[], _T], *, otherwise: _T) -> _T:
         return otherwise
 
 
-def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
-    """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped."""
+def _trial(config: dict[str, Any], bundle: DataBundle, software: Mapping[str, str | None] | None) -> None:
+    """What Tune runs in a worker. `tune.report` does not return in a trial that was stopped.
+
+    Where nodes come and go, each worker compares its `software` with the driver's, which a node that joined since has not
+    done yet.
+    """
+    warm_up()
     task = Task(**config)
 
     def tell(report: Report) -> None:
@@ -170,10 +187,20 @@ def _trial(config: dict[str, Any], bundle: DataBundle) -> None:
     def run_here(task: Task, tell: Tell) -> None:
         run_trial(task, bundle, tell)
 
-    if task.storage is None:
+    unlike = [] if software is None else probe.differences(_software(), software)
+    if unlike:
+        message = f"{socket.gethostname()}: {preflight.NOT_OURS}: {'; '.join(unlike)}"
+        tell({"event": "failed", "attempt": task.attempts, "reason": "other_software", "message": message})
+    elif task.storage is None:
         run_here(task, tell)
     else:
         run_mirrored(task, run_here, tell)
+
+
+@functools.cache
+def _software() -> Mapping[str, str | None]:
+    """That of this process, which lives for many trials."""
+    return probe.versions()
 
 
 def _told(trial: Trial) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
-import gc
+import functools
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from colournet import checkpoints, files
+from colournet import checkpoints, files, optimization
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
 from colournet.data import DataBundle
@@ -22,11 +22,11 @@ from colournet.devices import choose_device
 from colournet.errors import CheckpointError, DivergedError, UserError
 from colournet.evaluation import score_model
 from colournet.metrics import EpochMetrics, json_number
-from colournet.models import count_parameters
+from colournet.models import build, count_parameters
 from colournet.objective import Objective
 from colournet.runs import is_pictured, save_picture, save_samples
 from colournet.training import train
-from study.launch import trial_log
+from study.launch import memory, trial_log
 from study.launch.messages import Task, Tell
 from study.launch.storage import StorageError
 from study.layout import TrialLayout
@@ -35,11 +35,19 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _OVERTIME_SECONDS = 5.0  # beyond a tenth of the limit: an epoch that ends in time ends the trial, not the process
 
 
+@functools.cache
+def warm_up() -> None:
+    """Load what torch loads with a process's first optimizer, about a second's worth, before there is a trial to wait for it."""
+    config = TrainConfig(num_filters=1)
+    optimization.make_optimizer(build(config), config)
+
+
+@memory.released()
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """Train the trial of `task`, from its newest checkpoint if it has one, and tell how it goes.
 
     All of it is in the trial's log too. Whatever goes wrong in training is told as `failed`; the worker lives on. Only
-    an attempt that hangs far beyond its time limit takes its process along.
+    an attempt that hangs far beyond its time limit takes its process along. However it ends, nothing of it stays in memory.
     """
     layout, attempt = TrialLayout(Path(task.folder)), 0
     tell = trial_log.logged(tell, layout.log)
@@ -60,7 +68,7 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
         message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         error.__traceback__ = None  # it holds what the trial held
         if reason == "out_of_memory":
-            _release_memory()
+            memory.collect()
         tell({"event": "failed", "attempt": attempt, "reason": reason, "message": message.splitlines()[0][:500]})
 
 
@@ -70,13 +78,6 @@ def _reason(error: Exception) -> str:
         return "out_of_memory"
     has_no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
     return "disk_full" if has_no_room or isinstance(error, StorageError) else "error"
-
-
-def _release_memory() -> None:
-    """Give back what a trial that ran out of memory held, so that the next one in this process can have it."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

@@ -188,6 +188,13 @@ def test_an_unreachable_cluster_leaves_nothing(tmp_path: Path) -> None:
         assert f"cannot connect to {address}" in launch(tmp_path, "--address", address).message
 
 
+def test_the_address_of_a_job_server_is_told_from_that_of_a_head(tmp_path: Path) -> None:
+    """Who launches where only a job is taken is told which command takes it."""
+    (tmp_path / "space.toml").write_text(SPACE)
+
+    assert "study submit takes that of a job server" in launch(tmp_path, "--address", "http://head:8265").message
+
+
 def test_a_trial_that_takes_nothing_leaves_nothing(tmp_path: Path) -> None:
     """Zero CPUs and zero GPUs per trial are refused."""
     (tmp_path / "space.toml").write_text(SPACE)

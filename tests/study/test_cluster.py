@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -154,6 +155,32 @@ def test_a_cluster_is_checked_before_anything_starts(tmp_path: Path, nodes: Node
         nodes.kill(plain)
 
 
+@pytest.mark.slow
+def test_a_node_that_joins_with_other_software_ends_the_study(
+    tmp_path: Path, nodes: Nodes, study_command: Start
+) -> None:
+    """A node that was not there to be checked beforehand trains nothing: the study ends in order and names the difference."""
+    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 300\nhigh = 301"))
+    other = tmp_path / "other" / "optuna-4.0.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text(OTHER_OPTUNA)
+    joined = [nodes.add()]
+    try:
+        process = study_command("launch", "space.toml", "--address", nodes.address)
+        folder = wait_until(tmp_path / "results", lambda record: record.trained > 0, process)
+        joined.append(nodes.add(environment={"PYTHONPATH": f"{other.parent}:{ROOT}"}))
+        _, err = run(process, 1)
+    finally:
+        for node in joined:
+            nodes.kill(node)
+
+    assert "not the driver's software: optuna is 4.0.0, the driver's" in err
+    assert "study resume little" in err
+    record = folder.read()
+    assert record.counts["failed"] == 0
+    assert record.counts["interrupted"] == 2
+
+
 def test_the_data_are_views_of_each_nodes_store(nodes: Nodes) -> None:
     """What a worker gets of the data is read from shared memory without a copy, and cannot be written to."""
     node = nodes.add()
@@ -166,10 +193,10 @@ def test_the_data_are_views_of_each_nodes_store(nodes: Nodes) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def scrape(nodes: Nodes, name: str) -> str:
-    """What the head's node serves to Prometheus once it knows of a metric, which takes Ray some seconds."""
-    text, deadline = "", time.monotonic() + 60
-    while name not in text and time.monotonic() < deadline:
+def scrape(nodes: Nodes, line: str) -> str:
+    """What the head's node serves to Prometheus once a line is in it, which takes Ray some seconds."""
+    text, deadline = "", time.monotonic() + 120
+    while not re.search(line, text, re.MULTILINE) and time.monotonic() < deadline:
         url = f"http://{nodes.host}:{nodes.metrics_port}/metrics"
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
             text = answer.read().decode()
@@ -219,12 +246,12 @@ def test_a_study_outlives_the_node_that_holds_most_of_it(tmp_path: Path, nodes: 
 def test_a_running_study_is_told_to_prometheus(tmp_path: Path, nodes: Nodes, study_command: Start) -> None:
     """Ray's own endpoint serves a study's trials by state, its best value and its speed, while it runs."""
     pytest.importorskip("opentelemetry.exporter.prometheus", reason="Ray serves metrics only with ray[default]")
-    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 300\nhigh = 301"))
+    (tmp_path / "space.toml").write_text(SLOW.replace("low = 14\nhigh = 18", "low = 3000\nhigh = 3001"))
     node = nodes.add()
     try:
         process = study_command("launch", "space.toml", "--address", nodes.address, "--trials", "1")
         wait_until(tmp_path / "results", lambda record: record.trained > 0, process)
-        served = scrape(nodes, "ray_study_epochs_per_second")
+        served = scrape(nodes, r'^ray_study_trials\{.*"running".* 1(\.0)?$')
         process.terminate()
         run(process, 143)
     finally:
@@ -233,6 +260,7 @@ def test_a_running_study_is_told_to_prometheus(tmp_path: Path, nodes: Nodes, stu
     (running,) = [line for line in served.splitlines() if line.startswith("ray_study_trials{") and '"running"' in line]
     assert 'study="little"' in running
     assert float(running.rpartition(" ")[2]) == 1
+    assert "ray_study_epochs_per_second{" in served
 
 
 @pytest.mark.slow

@@ -6,7 +6,23 @@ from torch import Tensor, nn
 
 from colournet.config import TrainConfig
 from colournet.models import build
-from study.cost import multiply_adds
+from study.cost import activations, multiply_adds
+
+
+def answered(config: TrainConfig) -> int:
+    """Numbers that the network's convolutions answer for one image, of transposed ones a quarter."""
+    total = 0
+
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output.numel() // 4 if isinstance(layer, nn.ConvTranspose2d) else output.numel()
+
+    network = build(config)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    network(torch.zeros(1, 1, 32, 32))
+    return total
 
 
 def counted(config: TrainConfig) -> int:
@@ -42,5 +58,6 @@ def counted(config: TrainConfig) -> int:
     ids=lambda config: config.model,
 )
 def test_multiply_adds(config: TrainConfig) -> None:
-    """The count, made without torch, is that of the network."""
+    """The counts, made without torch, are those of the network."""
     assert multiply_adds(config) == counted(config)
+    assert activations(config) == answered(config)

@@ -313,6 +313,20 @@ def test_a_full_disk_stops_the_study(tmp_path: Path) -> None:
     assert folder.read().message == driver.ending.error.message
 
 
+def test_a_node_of_other_software_stops_the_study(tmp_path: Path) -> None:
+    """A trial that came to a node whose software is not the driver's waits for a better one; the error names the difference."""
+    folder = make_folder(tmp_path)
+    with driving(folder) as driver:
+        hand_out(driver)
+        fail(driver, 0, "other_software", attempt=0)
+        assert driver.tick()
+        assert driver.close() == "failed"
+
+    assert folder.read().trial(0).state == "interrupted"
+    assert isinstance(driver.ending.error, LaunchError)
+    assert "install the same on every node" in str(driver.ending.error.hint)
+
+
 def test_a_study_that_fails_wholesale_is_given_up(tmp_path: Path) -> None:
     """After so many failures in a row, diverged trials not counted, the study ends with the first one's traceback."""
     folder = make_folder(tmp_path)

@@ -127,6 +127,33 @@ def test_weights_that_the_cluster_deleted_go_here_too(cluster: Cluster, home: Pa
     assert own.exists()
 
 
+def test_a_confirmation_of_ones_own_is_left_alone(cluster: Cluster, home: Path) -> None:
+    """What was confirmed here, where the study was brought to, keeps its weights when the study is brought again."""
+    bring(cluster, home)
+    own = home / "little" / "confirmations" / "top-1" / "trials" / "0000" / "attempt-1" / "best.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_text("ours")
+
+    bring(cluster, home)
+
+    assert own.read_text() == "ours"
+
+
+@pytest.mark.parametrize(("file", "told"), [("study.json", "is another study"), ("events.jsonl", "went on here")])
+def test_a_confirmation_of_both_sides_is_not_overwritten(cluster: Cluster, home: Path, file: str, told: str) -> None:
+    """One of the same name that went another way there is refused, and the one here stays as it is."""
+    bring(cluster, home)
+    for results, text in ((cluster.results, "theirs"), (home, "ours")):
+        path = results / "little" / "confirmations" / "top-1" / file
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{text}\n")
+
+    with pytest.raises(StudyError, match=told):
+        bring(cluster, home)
+
+    assert path.read_text() == "ours\n"
+
+
 def test_the_record_is_sent_to_its_last_whole_line(cluster: Cluster, home: Path) -> None:
     """A line that is being written is left for the next time."""
     there = StudyFolder.open(cluster.results, "little")

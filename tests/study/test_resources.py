@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from study.cli import cli
-from study.errors import LaunchError
+from study.errors import InterruptedStudyError, LaunchError, StudyError
 from study.launch import cluster, watching
 from study.launch.cluster import Cluster
 from study.launch.driver import Driver
@@ -96,10 +97,45 @@ def test_the_first_node_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cluster, "demand", lambda self, trials: demanded.append(trials))
 
     found = Cluster(Resources(address="here:1", wait_seconds=60))
-    found.wait_for_room()
+    found.wait_for_room(lambda: None)
 
     assert found.capacity == 4
     assert demanded == [1, 1]
+
+
+def test_waiting_for_a_node_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends the wait at the next look, however long the user was ready to wait."""
+    stops = iter([None, InterruptedStudyError("stopped")])
+    monkeypatch.setattr(cluster, "_nodes", list)
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(Cluster, "demand", lambda *_: None)
+
+    def check() -> None:
+        error = next(stops)
+        if error is not None:
+            raise error
+
+    with pytest.raises(InterruptedStudyError):
+        Cluster(Resources(address="here:1", wait_seconds=3600)).wait_for_room(check)
+
+
+def test_a_process_that_has_left_a_lost_cluster_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who still waits inside Ray for a head that is gone is ended by force."""
+    monkeypatch.setattr(cluster, "_nodes", list)
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(cluster, "_SILENCE_SECONDS", -1.0)
+    monkeypatch.setattr(cluster, "_ABANDON_SECONDS", -1.0)
+    lost, left, abandoned = Cluster(Resources(address="here:1")), threading.Event(), list[StudyError]()
+
+    def abandon(error: StudyError) -> None:
+        abandoned.append(error)
+        left.set()
+
+    lost.end()
+    lost.guard(abandon, left)
+    lost.guard(abandon, left)
+
+    assert [error.message for error in abandoned] == [lost.lost.message]
 
 
 class MadeUpCluster:

@@ -71,7 +71,7 @@ def test_innocent_text_stays(text: str) -> None:
 
 def test_names_of_secrets() -> None:
     """Words decide, not letters: a key is secret, a keyboard is not."""
-    assert all(map(is_secret, ("RAY_AUTH_TOKEN", "awsSecretAccessKey", "db-password", "key", "HF_TOKEN")))
+    assert all(map(is_secret, ("RAY_AUTH_TOKEN", "awsSecretAccessKey", "db-password", "key", "HF_TOKEN", "PGPASSWORD")))
     assert not any(map(is_secret, ("keep", "keyboard", "tokenizer", "author", "monkeys", "signal")))
 
 

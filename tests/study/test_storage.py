@@ -13,7 +13,7 @@ from colournet import data
 from colournet.data import DataBundle
 from study.doctor import diagnose
 from study.errors import LaunchError, StudyError
-from study.launch import markers, mirror, preflight, session
+from study.launch import answers, markers, mirror, preflight, session
 from study.launch.messages import Report, Task
 from study.launch.mirror import Mirror, bring_home, run_mirrored
 from study.launch.storage import Storage, StorageError, below, check_same, check_uri, of_study, of_trial
@@ -224,6 +224,7 @@ def test_a_study_over_a_storage_ends_as_one_in_a_folder(
     assert not folder.layout.trial(0).root.exists()
     assert not diagnose(tmp_path, "little").damage
     assert "trials/0000/attempt-1/last.safetensors" in Storage(uri).list()
+    assert "attempt 1: epoch 1:" in answers.trial_log(folder, 0)
     train_all(folder, bundle, kind="resumed")
 
     record = folder.read()
@@ -242,6 +243,15 @@ def test_markers_are_written_read_and_gone(uri: str, tmp_path: Path) -> None:
 
     assert preflight.check_storage(None, [], uri) == []
     assert Storage(uri).list() == []
+
+
+def test_a_shared_path_may_have_any_name(tmp_path: Path) -> None:
+    """A space or a percent sign in a path is no reason not to find it."""
+    folder = tmp_path / "my study, 100%"
+    folder.mkdir()
+
+    assert preflight.check_storage(None, [], check_uri(str(folder))) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_shared_path_that_is_not_there_is_not_made(tmp_path: Path) -> None:

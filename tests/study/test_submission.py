@@ -190,7 +190,9 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path: Path) -> N
         (["space.toml"], "which cluster?"),
         (["space.toml", "--address", "http://head:8265", "--trials", "none"], "'none' is not a valid integer"),
         (["space.toml", "--address", "http://head:8265", "--trails", "3"], "No such option"),
-        (["--resume", "little", "--address", "http://head:8265", "--name", "x", "--time-budget", "x"], "x"),
+        (["--resume", "little", "--address", "http://head:8265", "--time-budget", "x"], "--time-budget"),
+        (["--resume", "little", "--address", "http://head:8265", "--name", "x"], "--name is that of a new study"),
+        (["space.toml", "--address", "http://head:8265", "--space", "x.toml"], "it needs --resume"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_sent(
@@ -215,7 +217,7 @@ def test_logs_of_a_study_of_this_machine(tmp_path: Path) -> None:
     run = CliRunner()
 
     assert run.invoke(cli, ["logs", "little", "--results", str(tmp_path)]).output == "what Ray said\n"
-    assert "has no log" in run.invoke(cli, ["logs", "little", "0", "--results", str(tmp_path)]).output
+    assert "no worker has begun it" in run.invoke(cli, ["logs", "little", "0", "--results", str(tmp_path)]).output
     folder.layout.trial(0).root.mkdir(parents=True)
     folder.layout.trial(0).log.write_text("attempt 1\n")
     assert run.invoke(cli, ["logs", "little", "0", "--results", str(tmp_path)]).output == "attempt 1\n"

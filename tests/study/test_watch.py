@@ -22,12 +22,13 @@ from rich.console import Console
 from study import watch
 from study.accounting import Rate, rate
 from study.cli import cli
+from study.expenses import cost_text, rate_text
 from study.launch.display import Display
 from study.launch.ending import Ending
 from study.limits import Budget
 from study.records import StudyRecord
 from study.store import RecordWriter, StudyFolder
-from study.summary import cost_text, rate_text, study_json, study_list, study_text
+from study.summary import study_json, study_list, study_text
 from tests.study.helpers import PARAMS, epoch, make_folder, session, started
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -140,7 +141,7 @@ def test_a_running_study_tells_its_rate_and_its_failures(running: tuple[StudyFol
     told, text = study_json(folder, seen), study_text(folder, seen)
 
     assert told["rate"]["epochs_per_hour"] > 0
-    assert told["cost"] == {"worker_seconds": 4.5, "gpu_seconds": 0.0}
+    assert (told["cost"]["worker_seconds"], told["cost"]["gpu_seconds"]) == (4.5, 0.0)
     assert told["failures"] == [{"number": 1, "reason": "error", "message": "RuntimeError: no"}]
     assert "\n  rate       " in text
     assert "trial 1 (error): RuntimeError: no" in text

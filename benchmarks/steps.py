@@ -1,0 +1,58 @@
+"""Steps that are measured one by one, each in a process of its own, round by round."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import figure
+from study.store import StudyFolder
+
+_ROOT = Path(__file__).parents[1]
+
+Step = Callable[[StudyFolder], Callable[[], object]]
+"""Prepares what is not to be measured, and answers what is."""
+
+
+def measure(
+    module: str, steps: Iterable[str], folder: StudyFolder, *, rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Measure steps of `benchmarks.MODULE.STEPS` on a study: by step what each round took."""
+    found: dict[str, list[dict[str, float]]] = {step: [] for step in steps}
+    for _ in range(rounds):
+        for step, rows in found.items():
+            command = [sys.executable, "-m", "benchmarks.steps", module, step, str(folder.layout.root)]
+            done = subprocess.run(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=True)
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def figures(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """The seconds of every step, and the peaks of memory."""
+    return [
+        figure(f"{step}, {words}", [row[name] for row in rows], unit=unit)
+        for step, rows in found.items()
+        for name, words, unit in (("seconds", "time", "s"), ("peak_mb", "peak of memory", "MB"))
+    ]
+
+
+def main(module: str, step: str, folder: str) -> None:
+    """Measure one step here, and print what it took as JSON."""
+    prepare: Step = importlib.import_module(f"benchmarks.{module}").STEPS[step]
+    run = prepare(StudyFolder(Path(folder)))
+    used, began = time.process_time(), time.perf_counter()
+    run()
+    used, took = time.process_time() - used, time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps({"cpu_seconds": used, "seconds": took, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

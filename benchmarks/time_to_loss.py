@@ -1,0 +1,72 @@
+"""How soon ours, with its default pruning, reaches the loss at which plain Optuna ends, as a part of that one's time.
+
+Both search the same space from the start of their process. Where ours does not get there in the other's time, it is 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contest
+from benchmarks.figures import figure, goal
+from study.store import StudyFolder
+
+_ENOUGH = 10_000
+
+
+def measure(*, rounds: int = 2, epochs: int = 12, trials: int = 24, train_images: int = 600) -> dict[str, Any]:
+    """Let plain Optuna search, then ours until it has reached as much; with another seed in each round."""
+    job = contest.Job(
+        epochs=epochs,
+        trials=trials,
+        fixed={"num_filters": 8},
+        choices={"model": ["cnn", "unet"], "batch_size": [20, 50, 100]},
+        log_uniform={"learning_rate": [1e-4, 3e-2]},
+        wanted_images=train_images,
+    )
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        job.save_data(root / "data.npz")
+        for number in range(rounds):
+            rows.append(_round(dataclasses.replace(job, seed=number), root, number))
+    return {
+        "sizes": {"rounds": rounds, "epochs": epochs, "trials": trials, "train_images": job.train_images, **job.data},
+        "goals": [
+            goal("time to plain Optuna's best loss", [row["share"] for row in rows], unit="of its time", at_most=0.25)
+        ],
+        "figures": [
+            figure("plain Optuna's time", [row["seconds"] for row in rows], unit="s"),
+            figure("plain Optuna's best loss", [row["loss"] for row in rows], unit="nats"),
+            figure("ours, time to that loss", [row["reached"] for row in rows if row["reached"]], unit="s"),
+        ],
+        "rounds": rows,
+    }
+
+
+def _round(job: contest.Job, root: Path, number: int) -> dict[str, Any]:
+    other = contest.contender("plain_optuna", job, root / "data.npz", root / f"other-{number}")
+
+    def is_reached(study: StudyFolder) -> bool:
+        return _reached(study, other.best) is not None
+
+    arguments = ("--trials", str(_ENOUGH), "--time-budget", f"{other.seconds:.0f}s")
+    run, study = contest.ours(job, root / f"ours-{number}", *arguments, until=is_reached)
+    reached = _reached(study, other.best)
+    taken = None if reached is None else reached - run.began
+    share = 1.0 if taken is None else min(taken / other.seconds, 1.0)
+    return {"loss": other.best, "seconds": other.seconds, "reached": taken, "share": share}
+
+
+def _reached(study: StudyFolder, loss: float) -> float | None:
+    """When an epoch of a study first had so low a loss, in seconds since the clock's epoch."""
+    times = [
+        contest.seconds(event["time"])
+        for trial in study.read().trials.values()
+        for event in trial.epochs.values()
+        if event["val_loss"] is not None and event["val_loss"] <= loss
+    ]
+    return min(times, default=None)

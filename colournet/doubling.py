@@ -25,7 +25,7 @@ from torch.nn import functional
 class Phases:
     """A map of twice the height and width, with a margin or without, still in four parts."""
 
-    values: Float[Tensor, "n 4c h w"]
+    values: Float[Tensor, "n parts h w"]
     """Of each two by two pixels all channels of the upper left, then of the upper right, of the lower left and lower right."""
     margin: int
     """Width in pixels, 0 or 1, of a border of the whole map that does not count."""
@@ -68,7 +68,7 @@ def convolve_doubled(
     return Phases(values, margin=1 - side % 2)
 
 
-def unshuffled(whole: Shaped[Tensor, "n c h2 w2"]) -> Shaped[Tensor, "n 4c h w"]:
+def unshuffled(whole: Shaped[Tensor, "n c h2 w2"]) -> Shaped[Tensor, "n 4*c h w"]:
     """A map as four parts, one for each phase: the channels of the upper left of two by two pixels come first."""
     count, channels, height, width = whole.shape
     parts = whole.reshape(count, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 3, 5, 1)
@@ -77,7 +77,7 @@ def unshuffled(whole: Shaped[Tensor, "n c h2 w2"]) -> Shaped[Tensor, "n 4c h w"]
 
 def _summed(
     weight: Float[Tensor, "o i k k"], sums: Float[Tensor, "taps 4 phases side side"]
-) -> Float[Tensor, "4o side side in"]:
+) -> Float[Tensor, "4*o side side _"]:
     """The weights of the four small filters, those of each output phase together, as of a channels-last map."""
     filters, channels, size, _ = weight.shape
     _, phases, side, _ = sums.shape[1:]

@@ -6,7 +6,6 @@ The checkpoint comes first, so that whoever was told of an epoch can go on from 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from colournet import checkpoints, fast, floors, optimization, tensor_files
-from colournet.batches import Gathered, ImageSet, grey
+from colournet import checkpoints, floors, optimization, tensor_files
+from colournet.batches import ImageSet
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -32,7 +30,7 @@ from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
 from colournet.optimization import Optimizer
-from colournet.spaces import of_channels
+from colournet.steps import train_epoch
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -178,12 +176,12 @@ def start_table(network: nn.Module, data: TrainingData) -> None:
 def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
     """Train for an epoch, then validate; the time of the latter counts for the epoch and not for the images a second."""
     started = time.perf_counter()
-    train_loss = _train_one_epoch(run, training)
+    config, behind = run.config, len(run.history)
+    train_loss = train_epoch(run.network, run.optimizer, training, config, epoch=behind, generator=run.generator)
     trained = time.perf_counter()
-    config = run.config
     scores = score(run.network, validation, palette, regression=config.is_regression, form=config.form)
     return EpochMetrics(
-        epoch=len(run.history) + 1,
+        epoch=behind + 1,
         train_loss=train_loss,
         val_loss=scores.loss,
         val_accuracy=scores.accuracy,
@@ -191,33 +189,6 @@ def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Flo
         seconds=time.perf_counter() - started,
         images_per_second=len(training) / (trained - started),
     )
-
-
-def _train_one_epoch(run: _Run, training: ImageSet) -> float:
-    """Step through all batches once; answer the mean loss over the images, read back from the device once."""
-    run.network.train()
-    total = torch.zeros((), dtype=torch.float64, device=training.images.device)
-    steps = math.ceil(len(training) / run.config.batch_size)
-    for step, batch in enumerate(training.shuffled(run.config, generator=run.generator), len(run.history) * steps):
-        optimization.set_learning_rate(run.optimizer, run.config, done=step / (steps * run.config.epochs))
-        loss = batch_loss(run.network, batch, run.config)
-        run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
-        total += loss.detach() * len(batch[0])
-    return total.item() / len(training)
-
-
-def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:
-    """Mean squared error of the answer over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
-    images, labels = batch
-    if config.is_regression:
-        output = fast.ANSWERS[config.form](network, grey(images))
-        return functional.mse_loss(output, of_channels(output.shape[1]).target(images))
-    if config.form == "fast":
-        return fast.cross_entropy(network, grey(images), labels, smoothing=config.label_smoothing)
-    logits = network(grey(images)).permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
-    return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=config.label_smoothing)
 
 
 def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:

@@ -74,7 +74,7 @@ class MadeUpCluster:
     def take(self, resources: Resources) -> None:
         self.taken.append(resources)
 
-    def wait_for_room(self, check: Callable[[], None]) -> None:  # noqa: ARG002
+    def wait_for_room(self, check: Callable[[], None]) -> None:
         if self.taken[-1].gpus_per_trial and not self._has_gpus:
             raise LaunchError("no trial fits")
 
@@ -264,7 +264,14 @@ def test_a_measurement_decides_what_a_trial_takes(bundle: DataBundle, monkeypatc
     monkeypatch.setattr(errand, "run", run)
     cluster, wanted = MadeUpCluster(has_gpus=True), Resources(cpus_per_trial=0.5, labels={"zone": "x"}, is_packed=True)
     space, told = make_space(), list[str]()
-    packed = pack(to_measure(wanted, cluster, space, look=lambda: None), cluster, space, bundle, tell=told.append, look=lambda: None)
+    packed = pack(
+        to_measure(wanted, cluster, space, look=lambda: None),
+        cluster,
+        space,
+        bundle,
+        tell=told.append,
+        look=lambda: None,
+    )
 
     assert [resources.gpus_per_trial for resources in asked] == [1.0]
     assert packed.resources == Resources(cpus_per_trial=0.5, gpus_per_trial=0.1428, labels={"zone": "x"})

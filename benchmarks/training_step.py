@@ -26,7 +26,7 @@ from colournet.data import TrainingData, prepare
 from colournet.devices import deterministic, threads
 from colournet.models import build
 from colournet.optimization import make_optimizer
-from colournet.steps import train_epoch
+from colournet.steps import Trainer
 
 _CONFIG = TrainConfig(dataset="scenes", model="unet", kernel_size=3, num_filters=32, batch_size=100, train_images=400)
 _ROUNDS = 15
@@ -85,17 +85,15 @@ class Ours:
     """What `colournet train` does in an epoch but for validating."""
 
     def __init__(self, data: TrainingData, form: str) -> None:
-        self._config = _CONFIG.replace(form=form)
-        self._images = ImageSet.on(_CPU, data.train_images, data.train_labels)
-        self._network = build(self._config)
-        self._optimizer = make_optimizer(self._network, self._config)
+        images, network = ImageSet.on(_CPU, data.train_images, data.train_labels), build(_CONFIG)
+        config = _CONFIG.replace(form=form)
+        self._trainer = Trainer(network, make_optimizer(network, config), images, config)
 
     def lay_out(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
     def run(self) -> float:
-        network, optimizer, images, config = self._network, self._optimizer, self._images, self._config
-        return train_epoch(network, optimizer, images, config, epoch=0, generator=self._generator)
+        return self._trainer.epoch(behind=0, generator=self._generator)
 
 
 @dataclass

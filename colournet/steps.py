@@ -1,42 +1,55 @@
-"""The optimizer steps of an epoch. The device is waited for once, at the end."""
+"""The optimizer steps of an epoch. The device is waited for once, at the end.
+
+On a GPU images, labels and augmentation stay there, what was drawn for an epoch is brought there at once, and the whole step,
+from picking a batch to adding its loss, is replayed as one CUDA graph (`colournet.graphs`).
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colournet import fast, optimization
-from colournet.batches import Gathered, ImageSet, grey
+from colournet import fast, graphs, optimization
+from colournet.batches import Gathered, ImageSet, Picks, grey
 from colournet.config import TrainConfig
 from colournet.optimization import Optimizer
 from colournet.spaces import of_channels
 
 
-def train_epoch(
-    network: nn.Module,
-    optimizer: Optimizer,
-    images: ImageSet,
-    config: TrainConfig,
-    *,
-    epoch: int,
-    generator: torch.Generator,
-) -> float:
-    """Step through all batches once, with so many epochs behind; answer the mean loss over the images."""
-    network.train()
-    total = torch.zeros((), dtype=torch.float64, device=images.images.device)
-    steps = math.ceil(len(images) / config.batch_size)
-    for step, batch in enumerate(images.shuffled(config, generator=generator), epoch * steps):
-        optimization.set_learning_rate(optimizer, config, done=step / (steps * config.epochs))
-        loss = batch_loss(network, batch, config)
-        optimizer.zero_grad()
+class Trainer:
+    """Trains a network on images, epoch by epoch."""
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, images: ImageSet, config: TrainConfig) -> None:
+        self._network, self._optimizer, self.images, self._config = network, optimizer, images, config
+        self._total = torch.zeros((), dtype=torch.float64, device=images.images.device)
+        self._step: Callable[[Picks], None] = self._take_step
+        if images.images.device.type == "cuda":
+            others = [self._total]
+            record = partial(graphs.record, network=network, optimizer=optimizer, others=others)
+            self._step = graphs.Replayed(self._take_step, record=record)
+
+    def epoch(self, *, behind: int, generator: torch.Generator) -> float:
+        """Step through all batches once, with so many epochs behind; answer the mean loss over the images."""
+        self._network.train()
+        self._total.zero_()
+        batches = self.images.draw(self._config, generator=generator)
+        for step, picks in enumerate(batches, behind * len(batches)):
+            done = step / (len(batches) * self._config.epochs)
+            optimization.set_learning_rate(self._optimizer, self._config, done=done)
+            self._step(picks)
+        return self._total.item() / len(self.images)
+
+    def _take_step(self, picks: Picks) -> None:
+        loss = batch_loss(self._network, self.images.gather(picks), self._config)
+        self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.detach() * len(batch[0])
-    return total.item() / len(images)
+        self._optimizer.step()
+        self._total += loss.detach() * len(picks.chosen)
 
 
 def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:

@@ -30,7 +30,7 @@ from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
 from colournet.optimization import Optimizer
-from colournet.steps import train_epoch
+from colournet.steps import Trainer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -71,13 +71,13 @@ def train(
     objective = objective or Objective()
     with threads(config.num_threads), deterministic():
         run = _Run.start(config, device, data) if resume_from is None else _Run.resume(config, device, resume_from)
-        training = ImageSet.on(device, data.train_images, data.train_labels)
+        trainer = Trainer(run.network, run.optimizer, ImageSet.on(device, data.train_images, data.train_labels), config)
         validation = ImageSet.on(device, data.validation_images, data.validation_labels)
         palette = torch.tensor(data.palette, device=device)
         model = Model(run.network, config, data.palette)
 
         while len(run.history) < config.epochs:
-            metrics = _one_epoch(run, training, validation, palette)
+            metrics = _one_epoch(run, trainer, validation, palette)
             run.history.append(metrics)
             if checkpoint_dir is not None:
                 _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
@@ -173,11 +173,11 @@ def start_table(network: nn.Module, data: TrainingData) -> None:
         network.grey_table.start_from(torch.from_numpy(table).float())
 
 
-def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
+def _one_epoch(run: _Run, trainer: Trainer, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
     """Train for an epoch, then validate; the time of the latter counts for the epoch and not for the images a second."""
     started = time.perf_counter()
     config, behind = run.config, len(run.history)
-    train_loss = train_epoch(run.network, run.optimizer, training, config, epoch=behind, generator=run.generator)
+    train_loss = trainer.epoch(behind=behind, generator=run.generator)
     trained = time.perf_counter()
     scores = score(run.network, validation, palette, regression=config.is_regression, form=config.form)
     return EpochMetrics(
@@ -187,7 +187,7 @@ def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Flo
         val_accuracy=scores.accuracy,
         val_mse=scores.mse,
         seconds=time.perf_counter() - started,
-        images_per_second=len(training) / (trained - started),
+        images_per_second=len(trainer.images) / (trained - started),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,28 @@ from colournet.config import TrainConfig
 from colournet.spaces import SCALE, rgb_of_bytes
 
 Gathered = tuple[UInt8[Tensor, "b 3 h w"], Integer[Tensor, "b h w"]]
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Which images make a batch, and for each which of its rows and columns comes where; None where nothing moves."""
+
+    chosen: Int[Tensor, " b"]
+    rows: Int[Tensor, "b h"] | None
+    columns: Int[Tensor, "b w"] | None
+
+    def copy(self) -> Picks:
+        """The same in tensors of its own."""
+        return Picks(self.chosen.clone(), _clone(self.rows), _clone(self.columns))
+
+    def take(self, other: Picks) -> None:
+        """Hold from now on what another, of as many images of the same run, holds."""
+        for own, part in zip(self._parts, other._parts, strict=True):
+            own.copy_(part)
+
+    @property
+    def _parts(self) -> list[Tensor]:
+        return [part for part in (self.chosen, self.rows, self.columns) if part is not None]
 
 
 @dataclass(frozen=True)
@@ -34,26 +56,38 @@ class ImageSet:
 
     def shuffled(self, config: TrainConfig, *, generator: torch.Generator) -> Iterator[Gathered]:
         """Yield the batches of one epoch in an order, and augmented as, `generator` decides."""
+        yield from map(self.gather, self.draw(config, generator=generator))
+
+    def draw(self, config: TrainConfig, *, generator: torch.Generator) -> list[Picks]:
+        """What `generator` decides of an epoch, drawn on the CPU and brought to the images' device all at once."""
         order = torch.randperm(len(self), generator=generator)
-        for chosen in torch.split(order, config.batch_size):
-            rows, columns = _draw_maps(config, len(chosen), self.images.shape[2:], generator=generator)
-            yield self._gather(chosen, rows, columns)
+        sizes = [len(chosen) for chosen in torch.split(order, config.batch_size)]
+        maps = [_draw_maps(config, count, self.images.shape[2:], generator=generator) for count in sizes]
+        rows = self._brought([map_of_rows for map_of_rows, _ in maps if map_of_rows is not None])
+        columns = self._brought([map_of_columns for _, map_of_columns in maps if map_of_columns is not None])
+        chosen, none = self._brought(torch.split(order, sizes)), [None] * len(sizes)
+        return [Picks(*parts) for parts in zip(chosen, rows or none, columns or none, strict=True)]
+
+    def _brought(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Tensors on the images' device; elsewhere than on the CPU by one transfer."""
+        device = self.images.device
+        if device.type == "cpu" or not parts:
+            return parts
+        return torch.split(torch.cat(list(parts)).to(device), [len(part) for part in parts])
 
     def in_order(self, batch_size: int) -> Iterator[Gathered]:
         """Yield all batches in order, as they are."""
         yield from zip(torch.split(self.images, batch_size), torch.split(self.labels, batch_size), strict=True)
 
-    def _gather(self, chosen: Int[Tensor, " b"], rows: Tensor | None, columns: Tensor | None) -> Gathered:
-        """Pick images, and pick their rows and columns where a map says which; labels move alike."""
-        device = self.images.device
-        chosen = chosen.to(device)
-        images, labels = self.images[chosen], self.labels[chosen]
-        if rows is not None:
-            index = rows.to(device)[:, :, None]
+    def gather(self, picks: Picks) -> Gathered:
+        """The images of a batch, and their labels, moved alike."""
+        images, labels = self.images[picks.chosen], self.labels[picks.chosen]
+        if picks.rows is not None:
+            index = picks.rows[:, :, None]
             labels = labels.gather(1, index.expand_as(labels))
             images = images.gather(2, index[:, None].expand_as(images))
-        if columns is not None:
-            index = columns.to(device)[:, None, :]
+        if picks.columns is not None:
+            index = picks.columns[:, None, :]
             labels = labels.gather(2, index.expand_as(labels))
             images = images.gather(3, index[:, None].expand_as(images))
         return images, labels
@@ -67,6 +101,10 @@ def grey(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
 def colours(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     """The images as RGB in [0, 1)."""
     return rgb_of_bytes(images)
+
+
+def _clone(part: Tensor | None) -> Tensor | None:
+    return None if part is None else part.clone()
 
 
 def _draw_maps(

@@ -9,6 +9,7 @@ the up-sampling instead of after it, on a quarter of the pixels; the convolution
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Float, Integer
@@ -21,23 +22,27 @@ from colournet.models import CNN, UNet
 _NO_LABEL = -100  # what cross-entropy leaves out
 
 
+def has_form(network: nn.Module) -> TypeGuard[CNN | UNet]:
+    """Whether a network has a fast form: the assignment's own."""
+    return isinstance(network, CNN | UNet)
+
+
 def answer(network: nn.Module, grey: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n c h w"]:
     """What `network(grey)` answers; a network that is none of the assignment's is asked itself."""
-    if isinstance(network, CNN | UNet):
+    if has_form(network):
         return _last(network, grey).joined()
     output: Tensor = network(grey)
     return output
 
 
 def cross_entropy(
-    network: nn.Module,
+    network: CNN | UNet,
     grey: Float[Tensor, "n 1 h w"],
     labels: Integer[Tensor, "n h w"],
     *,
     smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """The mean cross-entropy of `network(grey)` over (smoothed) labels, in nats a pixel; of an assignment's network."""
-    assert isinstance(network, CNN | UNet)
+    """The mean cross-entropy of `network(grey)` over (smoothed) labels, in nats a pixel."""
     last = _last(network, grey)
     wanted = last.like(labels.long(), outside=_NO_LABEL)
     return functional.cross_entropy(last.by_pixel(), wanted, ignore_index=_NO_LABEL, label_smoothing=smoothing)

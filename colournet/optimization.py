@@ -19,8 +19,12 @@ _WARM_UP_FROM = 1 / 25
 def make_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
     """The optimizer of `config` over all weights; weight decay, where there is any, pulls at convolution weights alone."""
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    groups = _groups(network, config.weight_decay)
-    return kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    groups, decay = _groups(network, config.weight_decay), config.weight_decay
+    device = next(network.parameters()).device
+    if device.type != "cuda":
+        return kind(groups, lr=config.learning_rate, weight_decay=decay, fused=True)
+    rate = torch.tensor(config.learning_rate, device=device)  # where a recorded step looks for it
+    return kind(groups, lr=rate, weight_decay=decay, fused=True, capturable=True)
 
 
 def set_learning_rate(optimizer: Optimizer, config: TrainConfig, *, done: float) -> None:
@@ -29,7 +33,10 @@ def set_learning_rate(optimizer: Optimizer, config: TrainConfig, *, done: float)
         return
     rate = config.learning_rate * share_of_rate(config.schedule, done)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def share_of_rate(schedule: str, done: float) -> float:

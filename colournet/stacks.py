@@ -20,7 +20,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from colournet.batches import Gathered
 from colournet.config import TrainConfig
 from colournet.evaluation import batch_totals
-from colournet.training import batch_loss
+from colournet.steps import batch_loss
 
 Stacked = tuple[UInt8[Tensor, "m b 3 h w"], Integer[Tensor, "m b h w"]]
 

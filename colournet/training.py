@@ -6,7 +6,6 @@ The checkpoint comes first, so that whoever was told of an epoch can go on from 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from colournet import checkpoints, fast, floors, optimization, tensor_files
-from colournet.batches import Gathered, ImageSet, grey
+from colournet import checkpoints, floors, optimization, tensor_files
+from colournet.batches import ImageSet
 from colournet.checkpoints import Checkpoint, Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
@@ -32,7 +30,7 @@ from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
 from colournet.optimization import Optimizer
-from colournet.spaces import of_channels
+from colournet.steps import Trainer
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -73,13 +71,13 @@ def train(
     objective = objective or Objective()
     with threads(config.num_threads), deterministic():
         run = _Run.start(config, device, data) if resume_from is None else _Run.resume(config, device, resume_from)
-        training = ImageSet.on(device, data.train_images, data.train_labels)
+        trainer = Trainer(run.network, run.optimizer, ImageSet.on(device, data.train_images, data.train_labels), config)
         validation = ImageSet.on(device, data.validation_images, data.validation_labels)
         palette = torch.tensor(data.palette, device=device)
         model = Model(run.network, config, data.palette)
 
         while len(run.history) < config.epochs:
-            metrics = _one_epoch(run, training, validation, palette)
+            metrics = _one_epoch(run, trainer, validation, palette)
             run.history.append(metrics)
             if checkpoint_dir is not None:
                 _write(checkpoint_dir, run, model, is_best=best_epoch(run.history, objective) is metrics)
@@ -175,49 +173,22 @@ def start_table(network: nn.Module, data: TrainingData) -> None:
         network.grey_table.start_from(torch.from_numpy(table).float())
 
 
-def _one_epoch(run: _Run, training: ImageSet, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
+def _one_epoch(run: _Run, trainer: Trainer, validation: ImageSet, palette: Float[Tensor, "k d"]) -> EpochMetrics:
     """Train for an epoch, then validate; the time of the latter counts for the epoch and not for the images a second."""
     started = time.perf_counter()
-    train_loss = _train_one_epoch(run, training)
+    config, behind = run.config, len(run.history)
+    train_loss = trainer.epoch(behind=behind, generator=run.generator)
     trained = time.perf_counter()
-    config = run.config
     scores = score(run.network, validation, palette, regression=config.is_regression, form=config.form)
     return EpochMetrics(
-        epoch=len(run.history) + 1,
+        epoch=behind + 1,
         train_loss=train_loss,
         val_loss=scores.loss,
         val_accuracy=scores.accuracy,
         val_mse=scores.mse,
         seconds=time.perf_counter() - started,
-        images_per_second=len(training) / (trained - started),
+        images_per_second=len(trainer.images) / (trained - started),
     )
-
-
-def _train_one_epoch(run: _Run, training: ImageSet) -> float:
-    """Step through all batches once; answer the mean loss over the images, read back from the device once."""
-    run.network.train()
-    total = torch.zeros((), dtype=torch.float64, device=training.images.device)
-    steps = math.ceil(len(training) / run.config.batch_size)
-    for step, batch in enumerate(training.shuffled(run.config, generator=run.generator), len(run.history) * steps):
-        optimization.set_learning_rate(run.optimizer, run.config, done=step / (steps * run.config.epochs))
-        loss = batch_loss(run.network, batch, run.config)
-        run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
-        total += loss.detach() * len(batch[0])
-    return total.item() / len(training)
-
-
-def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:
-    """Mean squared error of the answer over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
-    images, labels = batch
-    if config.is_regression:
-        output = fast.ANSWERS[config.form](network, grey(images))
-        return functional.mse_loss(output, of_channels(output.shape[1]).target(images))
-    if config.form == "fast":
-        return fast.cross_entropy(network, grey(images), labels, smoothing=config.label_smoothing)
-    logits = network(grey(images)).permute(0, 2, 3, 1).flatten(0, 2)  # a view, as the network is channels-last
-    return functional.cross_entropy(logits, labels.flatten().long(), label_smoothing=config.label_smoothing)
 
 
 def _write(folder: Path, run: _Run, model: Model, *, is_best: bool) -> None:

@@ -22,6 +22,7 @@ from colournet.metrics import EpochMetrics
 from colournet.models import build
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
+from colournet.steps import batch_loss
 from colournet.training import OnEpoch, train
 
 MEASURED = ("epoch", "train_loss", "val_loss", "val_accuracy", "val_mse")
@@ -372,7 +373,7 @@ def test_first_loss(config: TrainConfig, training_data: TrainingData) -> None:
     network = build(config, generator=torch.Generator().manual_seed(config.seed)).train()
     images, labels = (np.array(array) for array in (training_data.train_images, training_data.train_labels))
 
-    expected = training.batch_loss(network, (torch.from_numpy(images), torch.from_numpy(labels)), config)
+    expected = batch_loss(network, (torch.from_numpy(images), torch.from_numpy(labels)), config)
 
     assert train(config, training_data).history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
 

@@ -316,7 +316,7 @@ def test_studies_are_compared_in_one_table_and_one_page(results: Path) -> None:
     assert "second is better" in result.output
     assert "Setting `optimizer`: adam in first; adamw in second." in result.output
     target = results / "comparisons" / "first-vs-second"
-    assert result.output.splitlines()[-1] == str(target / "comparison.html")
+    assert result.stdout.splitlines()[-1] == str(target / "comparison.html")
     page = (target / "comparison.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/') == page.count("src=") == 3
     assert "http://" not in page

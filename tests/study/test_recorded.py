@@ -23,7 +23,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> str:
-    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False).output
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False).stdout
 
 
 def test_a_recorded_study_opens_for_ever(results: Path) -> None:

@@ -21,35 +21,46 @@ from colournet.optimization import Optimizer
 from colournet.spaces import of_channels
 
 
+class Step:
+    """One optimizer step on a batch of images. Losses add up on the device."""
+
+    def __init__(self, network: nn.Module, optimizer: Optimizer, images: ImageSet, config: TrainConfig) -> None:
+        self._network, self._optimizer, self._images, self._config = network, optimizer, images, config
+        self.total = torch.zeros((), dtype=torch.float64, device=images.images.device)
+        """The sum of the losses of all images seen so far."""
+
+    def __call__(self, picks: Picks) -> None:
+        """Take it."""
+        loss = batch_loss(self._network, self._images.gather(picks), self._config)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.total += loss.detach() * len(picks.chosen)
+
+
 class Trainer:
     """Trains a network on images, epoch by epoch."""
 
     def __init__(self, network: nn.Module, optimizer: Optimizer, images: ImageSet, config: TrainConfig) -> None:
-        self._network, self._optimizer, self.images, self._config = network, optimizer, images, config
-        self._total = torch.zeros((), dtype=torch.float64, device=images.images.device)
-        self._step: Callable[[Picks], None] = self._take_step
+        self.images, self._network, self._optimizer, self._config = images, network, optimizer, config
+        self.step = Step(network, optimizer, images, config)
+        self.take: Callable[[Picks], None] = self.step
+        """What takes the step: on a GPU it is recorded once and replayed."""
         if images.images.device.type == "cuda":
-            others = [self._total]
+            others = [self.step.total]
             record = partial(graphs.record, network=network, optimizer=optimizer, others=others)
-            self._step = graphs.Replayed(self._take_step, record=record)
+            self.take = graphs.Replayed(self.step, record=record)
 
     def epoch(self, *, behind: int, generator: torch.Generator) -> float:
         """Step through all batches once, with so many epochs behind; answer the mean loss over the images."""
         self._network.train()
-        self._total.zero_()
+        self.step.total.zero_()
         batches = self.images.draw(self._config, generator=generator)
-        for step, picks in enumerate(batches, behind * len(batches)):
-            done = step / (len(batches) * self._config.epochs)
+        for number, picks in enumerate(batches, behind * len(batches)):
+            done = number / (len(batches) * self._config.epochs)
             optimization.set_learning_rate(self._optimizer, self._config, done=done)
-            self._step(picks)
-        return self._total.item() / len(self.images)
-
-    def _take_step(self, picks: Picks) -> None:
-        loss = batch_loss(self._network, self.images.gather(picks), self._config)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._total += loss.detach() * len(picks.chosen)
+            self.take(picks)
+        return self.step.total.item() / len(self.images)
 
 
 def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:

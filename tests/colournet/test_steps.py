@@ -1,5 +1,7 @@
 """Steps wait for nothing but the end of their epoch, read no data twice, and are the same when they are replayed."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -128,6 +130,19 @@ def test_no_trial_reads_the_data_anew(config: TrainConfig, training_data: Traini
         assert trainer.images.labels.data_ptr() == training_data.train_labels.ctypes.data
 
 
+def test_a_trainer_is_gone_with_its_last_user(config: TrainConfig, training_data: TrainingData) -> None:
+    """Nothing of a trial waits for the garbage collector, which might come late."""
+    gc.disable()
+    try:
+        _, _, trainer = trained(config, training_data)
+        trainer.epoch(behind=0, generator=torch.Generator().manual_seed(0))
+        total = weakref.ref(trainer.step)
+        del trainer
+        assert total() is None
+    finally:
+        gc.enable()
+
+
 def recorded(work: Work, *, network: nn.Module, optimizer: Optimizer, others: list[Tensor]) -> Work:
     """What recording does, but for the recording: some rounds that are undone, and work that can be repeated."""
     with unchanged(network, optimizer, others):
@@ -154,9 +169,9 @@ def test_replayed_steps_are_the_same(
         for number in range(behind):
             trainer.epoch(behind=number, generator=generator)
         if is_replayed:
-            others = [trainer._total]
-            trainer._step = Replayed(
-                trainer._take_step,
+            others = [trainer.step.total]
+            trainer.take = Replayed(
+                trainer.step,
                 record=lambda work, n=network, o=optimizer, t=others: recorded(work, network=n, optimizer=o, others=t),
             )
         losses.append([trainer.epoch(behind=behind + more, generator=generator) for more in (0, 1)])
@@ -183,7 +198,7 @@ def test_a_step_is_recorded_once(config: TrainConfig, training_data: TrainingDat
     def step(picks: Any) -> None:
         told.append(f"{len(picks.chosen)} images")
 
-    trainer._step = Replayed(step, record=record)
+    trainer.take = Replayed(step, record=record)
     for behind in (0, 1):
         trainer.epoch(behind=behind, generator=torch.Generator().manual_seed(behind))
 

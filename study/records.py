@@ -56,6 +56,8 @@ class StudyRecord:
     """Time that workers spent in epochs, those that a later attempt repeated included."""
     gpu_seconds: float = 0.0
     """The same times the share of a GPU that each took; a whole one where a session did not tell."""
+    next_enqueued: int = 0
+    """Which of the space's known points is asked next; each is asked once, ever."""
     notes: list[str] = field(default_factory=list)
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
@@ -110,6 +112,8 @@ class StudyRecord:
             self.trials[event["trial"]] = TrialRecord.begin(event)
             # a session with a budget asks for as many as that pays for
             self.target = max(self.target, len(self.trials))
+            if "enqueued" in event:
+                self.next_enqueued = event["enqueued"] + 1
         else:
             self.trials[event["trial"]].apply(event)
             if kind == "epoch":
@@ -139,11 +143,6 @@ class StudyRecord:
     def unfinished(self) -> list[TrialRecord]:
         """The trials that have not ended, in order of their numbers."""
         return [trial for trial in self.trials.values() if trial.state not in ENDED]
-
-    @property
-    def next_enqueued(self) -> int:
-        """Which of the space's known points is asked next; each is asked once, ever."""
-        return 1 + max((trial.enqueued for trial in self.trials.values() if trial.enqueued is not None), default=-1)
 
     def _check_asked(self, event: Event) -> None:
         number, point = event["trial"], event.get("enqueued")

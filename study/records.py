@@ -59,6 +59,8 @@ class StudyRecord:
     next_enqueued: int = 0
     """Which of the space's known points is asked next; each is asked once, ever."""
     notes: list[str] = field(default_factory=list)
+    events: int = 0
+    """How many events were folded."""
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
     is_live: bool = False
@@ -66,15 +68,20 @@ class StudyRecord:
 
     @classmethod
     def read(
-        cls, lines: Iterable[bytes], *, source: str, on_event: Callable[[Event], None] | None = None
+        cls,
+        lines: Iterable[bytes],
+        *,
+        source: str,
+        on_event: Callable[[Event], None] | None = None,
+        after: StudyRecord | None = None,
     ) -> StudyRecord:
-        """Fold the lines of a record, and call `on_event` with each event that was folded.
+        """Fold the lines of a record, behind those of `after`, and call `on_event` with each event that was folded.
 
         One torn last line is left out, its length kept in `torn_bytes`. Raises `RecordError`, naming `source` and line, for
         anything else that is no event.
         """
-        record = cls()
-        for number, line in enumerate(lines, start=1):
+        record = after or cls()
+        for number, line in enumerate(lines, start=record.events + 1):
             if not line.endswith(b"\n"):
                 record.torn_bytes = len(line)
                 break
@@ -118,6 +125,7 @@ class StudyRecord:
             self.trials[event["trial"]].apply(event)
             if kind == "epoch":
                 self._add_cost(self.trials[event["trial"]], event)
+        self.events += 1
 
     def trial(self, number: int) -> TrialRecord:
         """The trial called `number`. Raises `RecordError` if there is none."""

@@ -1,4 +1,4 @@
-"""What the service costs a trial with 1,000 workers and 10,000 trials, and how long a record of as many takes to be resumed and told of."""
+"""What the service costs a trial with 1,000 workers and 10,000 trials, and how long as long a record takes to be read."""
 
 from __future__ import annotations
 

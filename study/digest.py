@@ -65,7 +65,8 @@ class Counted(Mapping[int, Event]):
     def __init__(self, count: int, times: list[str | None]) -> None:
         """`times` are those of the last epochs, None for one that was filled in."""
         self._count = count
-        self._times = [None] * (count - len(times)) + times
+        unknown: list[str | None] = [None] * (count - len(times))
+        self._times = unknown + times
 
     def __getitem__(self, epoch: int) -> Event:
         if not 1 <= epoch <= self._count:
@@ -104,7 +105,7 @@ def _trial(trial: TrialRecord, since: str) -> dict[str, Any]:
 
 
 def _is_since(event: Event, since: str) -> bool:
-    return event.get("time", "") > since
+    return str(event.get("time", "")) > since
 
 
 def _record(told: Mapping[str, Any]) -> StudyRecord:

@@ -317,4 +317,4 @@ class Driver:
         return retention.expected_bytes(self.space.config(self.record.trials[number].params))
 
     def _epochs_asked(self, number: int) -> int:
-        return self.space.config(self.record.trials[number].params).epochs
+        return self.space.epochs(self.record.trials[number].params)

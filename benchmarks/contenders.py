@@ -84,7 +84,7 @@ class Service:
 class RayTune:
     """Ray Tune's `OptunaSearch` and `ASHAScheduler`, called as `TuneController` calls them; all else at its default."""
 
-    def __init__(self, space: Space, *, epochs: int, seed: int) -> None:
+    def __init__(self, space: Space, *, epochs: int, seed: int, grace: int = 1) -> None:
         import optuna
         from ray.tune.schedulers import ASHAScheduler
         from ray.tune.search.optuna import OptunaSearch
@@ -93,7 +93,7 @@ class RayTune:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         searched = {name: distribution(parameter) for name, parameter in space.search.items()}
         self._searcher = OptunaSearch(searched, metric=_METRIC, mode="min", seed=seed)
-        self._scheduler = ASHAScheduler(metric=_METRIC, mode="min", max_t=epochs)
+        self._scheduler = ASHAScheduler(metric=_METRIC, mode="min", max_t=epochs, grace_period=grace)
         self._trials: dict[int, Any] = {}
 
     def begin(self) -> Work:

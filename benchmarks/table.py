@@ -53,6 +53,17 @@ class Table:
         wanted = math.log(config["learning_rate"])
         return min(self._curves[self._cell(config)], key=lambda entry: abs(entry[0] - wanted))[1]
 
+    def within(self, known: Mapping[str, Any]) -> Table:
+        """The part of the table where some choices are as given."""
+        part = Table([])
+        part._choices = self._choices
+        part._curves = {
+            cell: entries
+            for cell, entries in self._curves.items()
+            if all(cell[self._choices.index(name)] == value for name, value in known.items())
+        }
+        return part
+
     @property
     def curves(self) -> list[Curve]:
         """All of them."""

@@ -6,10 +6,10 @@ import argparse
 import json
 import math
 import os
-import re
+import random
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.contenders import RayTune, Service
 from benchmarks.curves import SPACE
-from benchmarks.simulation import Outcome, Search, simulate
+from benchmarks.simulation import Outcome, simulate
 from benchmarks.table import Table
 from benchmarks.variations import Varied
 from study.launch.optimizer import Optimizer
@@ -27,12 +27,12 @@ from study.space_tables import PRUNERS, SAMPLERS
 _SEEDS = 50
 _WORKERS = 8
 _WITHIN = 1.01
-_MOST_EPOCHS = 12_000
+_MOST_EPOCHS = 3_000
 """A search that has not arrived by then counts as one that never does."""
-_MOST_OF_CHOICES = 3_000
+_RATES = 2
+"""Learning rates of each combination of choices in a landscape, of the five that were recorded."""
 _OTHER_WORKERS = (1, 64)
 _BY_WORKERS = ("Ray Tune: OptunaSearch and ASHA", "ours")
-_IN_PARTS = ("ours", "factor 3, grace 1", "factor 3", "grace 1", "grace 3", "the pruner sees the best so far")
 
 _HALVING = {"kind": "successive_halving", **PRUNERS["successive_halving"]}
 _HYPERBAND = {"kind": "hyperband", **PRUNERS["hyperband"]}
@@ -88,72 +88,44 @@ CHOICES: Mapping[str, Contender] = {
 }
 """Ours, with one or two things changed."""
 
-PARTS: Sequence[Mapping[str, Any]] = (
-    {"kernel_size": 5},
-    {"model": "cnn"},
-    {"flip_horizontal": True},
-    {"batch_size": 32},
-)
-"""Parts of the space that lack its best configuration, each with a best one of its own: what holds there is no accident."""
-
 
 def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
-    """Simulate every contender, every choice, and the choices that mattered in parts of the space; JSON-ready."""
+    """Simulate every contender and every choice in as many landscapes as there are seeds; JSON-ready."""
     from study.launch.cluster import keep_quiet
 
     keep_quiet()
-    table = Table.read()
-    compared = {name: _measure(table, each, seeds, workers) for name, each in CONTENDERS.items()}
+    landscapes = _landscapes(seeds)
+    compared = {name: _measure(landscapes, each, workers) for name, each in CONTENDERS.items()}
     return {
-        "recorded": {"configurations": len(table.curves), "best": table.best, "within": _near(table)},
         "seeds": seeds,
         "workers": workers,
-        "most_epochs": {"contenders": _MOST_EPOCHS, "choices": _MOST_OF_CHOICES},
+        "most_epochs": _MOST_EPOCHS,
         "contenders": compared,
         "ratios": _ratios(compared),
-        "choices": measure_choices(table, seeds=seeds, workers=workers),
-        "parts": [
-            {"part": part, **measure_choices(table, names=_IN_PARTS, part=part, seeds=seeds, workers=workers)}
-            for part in PARTS
-        ],
+        "choices": {name: _measure(landscapes, each, workers) for name, each in CHOICES.items()},
         "by_workers": {
-            count: {name: _measure(table, CONTENDERS[name], seeds, count) for name in _BY_WORKERS}
+            count: {name: _measure(landscapes, CONTENDERS[name], count) for name in _BY_WORKERS}
             for count in _OTHER_WORKERS
         },
     }
 
 
-def measure_choices(
-    table: Table,
-    *,
-    names: Iterable[str] | None = None,
-    part: Mapping[str, Any] | None = None,
-    seeds: int = _SEEDS,
-    workers: int = _WORKERS,
-) -> dict[str, Any]:
-    """Simulate choices, in a part of the space where one is given."""
-    found, most = names or CHOICES, _MOST_OF_CHOICES
-    return {name: _measure(table, CHOICES[name], seeds, workers, most=most, part=part or {}) for name in found}
+def _landscapes(seeds: int) -> list[Table]:
+    """A table for each seed. Each lacks most of what was recorded, so that each has a best configuration of its own.
+
+    In one landscape a search finds the best configuration or misses it for ever by whether that one happens to be good at
+    the epochs where it is judged, since its curve is the same whenever it is asked.
+    """
+    table = Table.read()
+    return [table.thinned(_RATES, generator=random.Random(seed)) for seed in range(seeds)]
 
 
-def _measure(
-    table: Table,
-    contender: Contender,
-    seeds: int,
-    workers: int,
-    *,
-    most: int = _MOST_EPOCHS,
-    part: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    table, space = table.within(part or {}), _part_of(Space.load(SPACE), part or {})
-    enough = _WITHIN * table.best
-
-    def is_enough(outcome: Outcome) -> bool:
-        return outcome.best <= enough or outcome.epochs >= most
-
-    run = partial(simulate, curve_of=table.curve, workers=workers, is_enough=is_enough)
-    outcomes = [_search(run, space, contender, seed, workers) for seed in range(seeds)]
-    epochs = [outcome.epochs if outcome.best <= enough else None for outcome in outcomes]
+def _measure(landscapes: Sequence[Table], contender: Contender, workers: int) -> dict[str, Any]:
+    outcomes = [_search(table, contender, seed, workers) for seed, table in enumerate(landscapes)]
+    epochs = [
+        outcome.epochs if _has_arrived(outcome, table) else None
+        for outcome, table in zip(outcomes, landscapes, strict=True)
+    ]
     return {
         "epochs": epochs,
         "quartiles": _quartiles(epochs),
@@ -162,7 +134,15 @@ def _measure(
     }
 
 
-def _search(run: Callable[[Search], Outcome], space: Space, contender: Contender, seed: int, workers: int) -> Outcome:
+def _has_arrived(outcome: Outcome, table: Table) -> bool:
+    return outcome.best <= _WITHIN * table.best
+
+
+def _search(table: Table, contender: Contender, seed: int, workers: int) -> Outcome:
+    def is_enough(outcome: Outcome) -> bool:
+        return _has_arrived(outcome, table) or outcome.epochs >= _MOST_EPOCHS
+
+    run, space = partial(simulate, curve_of=table.curve, workers=workers, is_enough=is_enough), Space.load(SPACE)
     if contender.rays_grace is not None:
         return run(RayTune(space, epochs=space.fixed["epochs"], grace=contender.rays_grace, seed=seed))
     head = f"seed = {seed}\nsampler = {_toml(contender.sampler)}\npruner = {_toml(contender.pruner)}\n"
@@ -174,26 +154,12 @@ def _search(run: Callable[[Search], Outcome], space: Space, contender: Contender
         return run(search)
 
 
-def _part_of(space: Space, known: Mapping[str, Any]) -> Space:
-    """The space with some of its parameters fixed."""
-    text = space.text
-    for name, value in known.items():
-        text = re.sub(rf"\[search\.{name}\]\n(.+\n)+", "", text)
-        text = text.replace("[fixed]\n", f"[fixed]\n{name} = {json.dumps(value)}\n")
-    return Space.parse(text, default_name=space.name)
-
-
 def _quartiles(epochs: Sequence[int | None]) -> list[float | None]:
     """Lower quartile, median, upper quartile; None for one that more than so many searches never reach."""
     far = sorted(math.inf if each is None else each for each in epochs)
     last = len(far) - 1
     cuts = [far[round(last * quarter / 4)] for quarter in (1, 2, 3)]
     return [cut if math.isfinite(cut) else None for cut in cuts]
-
-
-def _near(table: Table) -> int:
-    """How many configurations have a loss that counts as found."""
-    return sum(min(curve.losses) <= _WITHIN * table.best for curve in table.curves)
 
 
 def _ratios(found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:

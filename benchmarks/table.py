@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,15 +54,11 @@ class Table:
         wanted = math.log(config["learning_rate"])
         return min(self._curves[self._cell(config)], key=lambda entry: abs(entry[0] - wanted))[1]
 
-    def within(self, known: Mapping[str, Any]) -> Table:
-        """The part of the table where some choices are as given."""
+    def thinned(self, rates: int, *, generator: random.Random) -> Table:
+        """A table that has only so many learning rates, drawn at random, of each combination of choices."""
         part = Table([])
         part._choices = self._choices
-        part._curves = {
-            cell: entries
-            for cell, entries in self._curves.items()
-            if all(cell[self._choices.index(name)] == value for name, value in known.items())
-        }
+        part._curves = {cell: generator.sample(entries, rates) for cell, entries in self._curves.items()}
         return part
 
     @property

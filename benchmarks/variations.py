@@ -13,19 +13,19 @@ from study.space import Space
 
 
 class Varied(Optimizer):
-    """An optimizer whose sampler, whose pruner's values, or whose pruned trials are other than ours."""
+    """An optimizer whose sampler, whose pruner, or whose pruned trials are other than ours."""
 
     def __init__(
         self,
         space: Space,
         *,
         sampler: Mapping[str, Any] | None = None,
-        judges_best: bool = False,
+        judges_latest: bool = False,
         completes_pruned: bool = False,
     ) -> None:
         """`sampler` are arguments of Optuna's own TPE.
 
-        With `judges_best` the pruner is told the best value so far of each trial, not the latest. With `completes_pruned` a
+        With `judges_latest` a trial is judged at a rung by its latest value, not by its best so far. With `completes_pruned` a
         pruned trial is told as a completed one, with its best value, as Ray Tune's OptunaSearch does with its last.
         """
         super().__init__(space)
@@ -34,13 +34,17 @@ class Varied(Optimizer):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self.study.sampler = optuna.samplers.TPESampler(seed=space.seed, n_startup_trials=startup, **sampler)
-        self._judges_best = judges_best
+        if judges_latest:
+            options = space.pruner.options
+            self.study.pruner = optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=options["min_epochs"], reduction_factor=options["reduction_factor"]
+            )
         self._completes_pruned = completes_pruned
         self._best: dict[int, float] = {}
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         self._best[number] = min(value, self._best.get(number, value))
-        return super().report(number, epoch, self._best[number] if self._judges_best else value)
+        return super().report(number, epoch, value)
 
     def prune(self, number: int) -> None:
         if self._completes_pruned:

@@ -1,4 +1,7 @@
-"""Optuna's successive halving and Hyperband, verdict for verdict, without looking at every trial for each report.
+"""Optuna's successive halving and Hyperband by each trial's best value so far, without looking at every trial for each report.
+
+A trial is judged by what it will be ranked by, its best epoch. Optuna judges by the latest one, whose noise prunes many of the
+best: docs/search-efficiency.md counts them.
 
 Optuna's pruners collect what all trials have noted at a rung, and sort it, whenever a trial arrives there. Here the notes of a
 rung are kept in order as they come. They are written to Optuna's study as well, under Optuna's names, so that it is the same.
@@ -6,7 +9,6 @@ rung are kept in order as they come. They are written to Optuna's study as well,
 
 from __future__ import annotations
 
-import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,8 +23,8 @@ Bracket = Callable[[Study, FrozenTrial], int]
 class Halving(BasePruner):
     """Asynchronous successive halving (Li et al., 2020), in one bracket or in several.
 
-    A trial goes on beyond a rung if it is among the best 1/`reduction_factor` of those that have come so far; the first of all
-    do. The rungs of bracket b are `min_epochs` * `reduction_factor` ** (b + 0, 1, ...) epochs.
+    A trial goes on beyond a rung if its best value so far is among the best 1/`reduction_factor` of those that have come there;
+    of the first few the best one does. The rungs of bracket b are `min_epochs` * `reduction_factor` ** (b + 0, 1, ...) epochs.
     """
 
     def __init__(
@@ -38,23 +40,26 @@ class Halving(BasePruner):
         self._rungs: dict[tuple[int, int], list[float]] = defaultdict(list)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Note the latest value at each rung that it reaches; answer whether it falls short of one."""
+        """Note the value at each rung that it reaches; answer whether it falls short of one."""
         epoch = trial.last_step
         if epoch is None:
             return False
-        value, bracket = trial.intermediate_values[epoch], self._bracket_of(study, trial)
+        value, bracket = self._value(study, trial), self._bracket_of(study, trial)
         rung = 0
         while _note(rung) in trial.system_attrs:
             rung += 1
         while epoch >= self._min_epochs * self._factor ** (bracket + rung):
-            if math.isnan(value):
-                return True
             study._storage.set_trial_system_attr(trial._trial_id, _note(rung), value)
             insort(self._rungs[bracket, rung], value)
             if not self._is_promoted(value, self._rungs[bracket, rung], study.direction):
                 return True
             rung += 1
         return False
+
+    def _value(self, study: Study, trial: FrozenTrial) -> float:
+        """What a trial is judged by."""
+        values = trial.intermediate_values.values()
+        return max(values) if study.direction == StudyDirection.MAXIMIZE else min(values)
 
     def _is_promoted(self, value: float, values: list[float], direction: StudyDirection) -> bool:
         last = max(len(values) // self._factor, 1)  # of the first few the best goes on

@@ -15,13 +15,20 @@ from study.launch.tpe import NotingTPE
 from tests.study.made_up_studies import MadeUpStudy, knowledge
 from tests.study.test_rebuild import space_of
 
+
+def by_latest(pruner: Halving) -> Halving:
+    """The pruner, judging by the latest value as Optuna's does."""
+    pruner._value = lambda study, trial: trial.intermediate_values[trial.last_step]  # type: ignore[method-assign]
+    return pruner
+
+
 PRUNERS: dict[str, Any] = {
     "successive_halving": (
-        lambda: Halving(min_epochs=1, reduction_factor=2),
+        lambda: by_latest(Halving(min_epochs=1, reduction_factor=2)),
         lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     ),
     "hyperband": (
-        lambda: hyperband(min_epochs=1, max_epochs=4, reduction_factor=2),
+        lambda: by_latest(hyperband(min_epochs=1, max_epochs=4, reduction_factor=2)),
         lambda: optuna.pruners.HyperbandPruner(min_resource=1, max_resource=4, reduction_factor=2),
     ),
 }
@@ -49,7 +56,7 @@ def run(pruner: str, *, goal: str, is_optunas: bool, seed: int) -> MadeUpStudy:
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 @pytest.mark.parametrize("pruner", PRUNERS)
 def test_suggestions_and_verdicts_are_optunas(pruner: str, goal: str, seed: int) -> None:
-    """To the last bit, whatever becomes of the trials: completed, pruned, failed, lost, repeated."""
+    """Judging by the same values they are equal to the last bit, whatever becomes of the trials: pruned, lost, repeated."""
     ours, optunas = (run(pruner, goal=goal, is_optunas=is_optunas, seed=seed) for is_optunas in (False, True))
 
     assert {trial.state for trial in ours.record.trials.values()} == {"completed", "pruned", "failed"}
@@ -92,3 +99,17 @@ def test_each_trial_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         optimizer.complete(number, float(params["learning_rate"]))
 
     assert reads == list(range(39))
+
+
+@pytest.mark.parametrize(("goal", "sign"), [("minimize", 1), ("maximize", -1)])
+def test_a_trial_is_judged_by_its_best_epoch(goal: str, sign: int) -> None:
+    """One noisy epoch at a rung does not prune the best trial, and does not let it off where others were better before."""
+    study = optuna.create_study(direction=goal, pruner=Halving(min_epochs=2, reduction_factor=2))
+    verdicts = []
+    for losses in ([1.0, 0.9], [0.5, 2.0], [0.8, 0.7]):
+        trial = study.ask()
+        for epoch, loss in enumerate(losses, start=1):
+            trial.report(sign * loss, epoch)
+        verdicts.append(trial.should_prune())
+
+    assert verdicts == [False, False, True]

@@ -19,6 +19,7 @@ NAMES = (
     "study_throughput",
     "time_to_loss",
     "cost_per_trial",
+    "fused_trials",
     "search_efficiency",
     "scale",
     "analysis",

@@ -95,7 +95,7 @@ def _epochs_of_grid(record: StudyRecord, space: Space) -> int:
     if not space.grid or space.pruner.kind != "none":
         return 0
     over = {trial.number for trial in record.trials.values() if trial.state in ENDED}
-    epochs = [space.config(point).epochs for point in space.grid]
+    epochs = [space.epochs(point) for point in space.grid]
     return sum(epochs[number % len(epochs)] for number in range(record.target) if number not in over)
 
 

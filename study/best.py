@@ -7,19 +7,18 @@ from typing import Any
 
 from colournet import files
 from study.errors import LaunchError
-from study.records import StudyRecord, TrialRecord
+from study.records import TrialRecord
 from study.store import StudyFolder
 
 _NOT_METRICS = ("event", "time", "trial", "attempt", "filled_in")
 
 
-def refresh(folder: StudyFolder, record: StudyRecord) -> None:
-    """Make `best/` that of the record's best trial, if it is not and that trial's model was kept.
+def refresh(folder: StudyFolder, trial: TrialRecord | None) -> None:
+    """Make `best/` that of the best trial, if there is one, it is not, and that trial's model was kept.
 
     `metrics.json` is taken away first and comes back last, so where it is, the other files belong to the trial that it
     names. Raises `LaunchError` if the trial's files are not where the driver can read them.
     """
-    trial = folder.best(record)
     model = None if trial is None else folder.model(trial)
     if trial is None or model is None or published(folder) == trial.number:
         return

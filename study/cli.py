@@ -174,7 +174,7 @@ def show(name: str, trial: int | None, is_watching: bool, as_json: bool, results
             raise click.UsageError("--watch follows a study, not one of its trials")
         watch(folder, as_json=as_json, tell=click.echo)
         return
-    record = folder.read()
+    record = folder.glance() if trial is None else folder.read()
     if trial is None:
         _print(json.dumps(study_json(folder, record), indent=2) if as_json else study_text(folder, record))
         return

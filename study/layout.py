@@ -167,6 +167,11 @@ class StudyLayout:
         return self.root / "driver.log"
 
     @property
+    def digest(self) -> Path:
+        """What a long record adds up to, safe to delete."""
+        return self.root / "digest.json"
+
+    @property
     def best(self) -> BestLayout:
         """The best trial's copy."""
         return BestLayout(self.root / "best")

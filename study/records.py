@@ -59,7 +59,11 @@ class StudyRecord:
     """The same times the share of a GPU that each took; a whole one where a session did not tell."""
     worker_time: WorkerTime = field(default_factory=WorkerTime)
     """Where workers' time went, spell by spell."""
+    next_enqueued: int = 0
+    """Which of the space's known points is asked next; each is asked once, ever."""
     notes: list[str] = field(default_factory=list)
+    events: int = 0
+    """How many events were folded."""
     torn_bytes: int = 0
     """Length of a torn last line, which was not read; 0 where the record is whole."""
     is_live: bool = False
@@ -67,15 +71,20 @@ class StudyRecord:
 
     @classmethod
     def read(
-        cls, lines: Iterable[bytes], *, source: str, on_event: Callable[[Event], None] | None = None
+        cls,
+        lines: Iterable[bytes],
+        *,
+        source: str,
+        on_event: Callable[[Event], None] | None = None,
+        after: StudyRecord | None = None,
     ) -> StudyRecord:
-        """Fold the lines of a record, and call `on_event` with each event that was folded.
+        """Fold the lines of a record, behind those of `after`, and call `on_event` with each event that was folded.
 
         One torn last line is left out, its length kept in `torn_bytes`. Raises `RecordError`, naming `source` and line, for
         anything else that is no event.
         """
-        record = cls()
-        for number, line in enumerate(lines, start=1):
+        record = after or cls()
+        for number, line in enumerate(lines, start=record.events + 1):
             if not line.endswith(b"\n"):
                 record.torn_bytes = len(line)
                 break
@@ -113,11 +122,14 @@ class StudyRecord:
             self.trials[event["trial"]] = TrialRecord.begin(event)
             # a session with a budget asks for as many as that pays for
             self.target = max(self.target, len(self.trials))
+            if "enqueued" in event:
+                self.next_enqueued = event["enqueued"] + 1
         else:
             self.trials[event["trial"]].apply(event)
             if kind == "epoch":
                 self._add_cost(self.trials[event["trial"]], event)
         self.worker_time.apply(event)
+        self.events += 1
 
     def trial(self, number: int) -> TrialRecord:
         """The trial called `number`. Raises `RecordError` if there is none."""
@@ -143,11 +155,6 @@ class StudyRecord:
     def unfinished(self) -> list[TrialRecord]:
         """The trials that have not ended, in order of their numbers."""
         return [trial for trial in self.trials.values() if trial.state not in ENDED]
-
-    @property
-    def next_enqueued(self) -> int:
-        """Which of the space's known points is asked next; each is asked once, ever."""
-        return 1 + max((trial.enqueued for trial in self.trials.values() if trial.enqueued is not None), default=-1)
 
     def _check_asked(self, event: Event) -> None:
         number, point = event["trial"], event.get("enqueued")

@@ -65,7 +65,7 @@ def _restore_config(seen: Examination, finding: Finding) -> str:
 def _rebuild_best(seen: Examination, _: Finding) -> str:
     assert seen.folder is not None
     seen.layout.best.metrics.unlink(missing_ok=True)
-    best.refresh(seen.folder, seen.record)
+    best.refresh(seen.folder, seen.folder.best(seen.record))
     return f"copied trial {best.published(seen.folder)} to best/"
 
 

@@ -127,6 +127,10 @@ class Space:
         """
         return TrainConfig.from_mapping({"form": form, **self.fixed, **params, "seed": seed})
 
+    def epochs(self, params: Mapping[str, Value]) -> int:
+        """How many epochs a trial is asked for."""
+        return int(params.get("epochs", self.fixed.get("epochs", TrainConfig.epochs)))
+
     def sample(self, generator: random.Random, *, known: Point | None = None) -> dict[str, Value]:
         """Draw parameters at random, as the conditions allow; those of a known point are as they are there."""
         known = known or {}

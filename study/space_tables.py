@@ -23,7 +23,7 @@ SAMPLERS: Mapping[str, Mapping[str, Any]] = {
 """The samplers, with their options and what these are by default."""
 
 PRUNERS: Mapping[str, Mapping[str, Any]] = {
-    "successive_halving": {"min_epochs": 1, "reduction_factor": 3},
+    "successive_halving": {"min_epochs": 3, "reduction_factor": 3},
     "hyperband": {"min_epochs": 1, "reduction_factor": 3},
     "median": {"startup_trials": 5, "warmup_epochs": 1},
     "percentile": {"percentile": 50.0, "startup_trials": 5, "warmup_epochs": 1},

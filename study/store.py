@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from colournet import files
 from colournet.errors import UserError, did_you_mean
 from colournet.objective import Objective
 from colournet.palette_name import SQUARED_ERRORS, PaletteName
-from study import lock
+from study import digest, lock
 from study.errors import DiskError, LockedError, RecordError, StudyError
 from study.layout import StudyLayout, check_name
 from study.manifest import FORMAT, read_manifest
@@ -105,12 +105,19 @@ class StudyFolder:
         What a dead driver left running is shown as interrupted. Raises `RecordError` if the record is missing or damaged.
         """
         is_live = self.driver is not None  # asked before reading: a driver that ends meanwhile has written all
-        record = self._fold(on_event)
-        record.is_live = is_live
-        if not is_live:
-            for trial in record.unfinished:
-                trial.state = "interrupted"
-        return record
+        return _seen(self._fold(on_event), is_live=is_live)
+
+    def glance(self) -> StudyRecord:
+        """As `read`, from the digest and what came after it where there is one; a long record is told of at once.
+
+        Trials that have ended lack their epochs but for what `study.digest` says of them, and damage before the digest is
+        not seen.
+        """
+        is_live = self.driver is not None
+        with self._opened() as lines:
+            known = digest.load(self.layout.digest, lines)
+            record = StudyRecord.read(lines, source=str(self.layout.events), after=known)
+        return _seen(record, is_live=is_live)
 
     @property
     def driver(self) -> Owner | None:
@@ -211,17 +218,34 @@ class StudyFolder:
         """Append to the record under a lock that is held already."""
         record = self._fold()
         with opened(self.layout.events) as file:
-            writer = RecordWriter(file, record, held=held, study=self.name)
+            kept = digest.Keeper(self.layout)
+            writer = RecordWriter(file, record, held=held, study=self.name, on_growth=kept.look)
             writer.cut_torn_line()
             yield writer
+            kept.look(writer.record, writer.size, is_last=True)
 
     def _fold(self, on_event: Callable[[Event], None] | None = None) -> StudyRecord:
+        with self._opened() as lines:
+            return StudyRecord.read(lines, source=str(self.layout.events), on_event=on_event)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """The record's file. Raises `RecordError` if it cannot be read."""
         path = self.layout.events
         try:
-            with path.open("rb") as lines:
-                return StudyRecord.read(lines, source=str(path), on_event=on_event)
+            with path.open("rb") as file:
+                yield file
         except OSError as error:
             raise RecordError(f"{path}: cannot be read: {error.strerror}", hint=_RESTORE) from error
+
+
+def _seen(record: StudyRecord, *, is_live: bool) -> StudyRecord:
+    """A record as a reader sees it: what a dead driver left running is interrupted."""
+    record.is_live = is_live
+    if not is_live:
+        for trial in record.unfinished:
+            trial.state = "interrupted"
+    return record
 
 
 def study_folders(results: Path) -> list[Path]:

@@ -102,7 +102,7 @@ def study_list(entries: Iterable[Mapping[str, Any]]) -> str:
 def _entry(path: Path) -> dict[str, Any]:
     try:
         folder = StudyFolder(path)
-        return study_json(folder, folder.read())
+        return study_json(folder, folder.glance())
     except RecordError as error:
         return {"name": path.name, "state": "damaged", "reason": error.message}
 

@@ -15,6 +15,7 @@ Event = Mapping[str, Any]
 
 STATES = ("completed", "pruned", "failed", "interrupted", "running")
 ENDED = ("completed", "pruned", "failed")
+_NOTHING: Event = {"seconds": 0.0}
 
 
 @dataclass
@@ -40,6 +41,8 @@ class TrialRecord:
     """The `epoch` event of each epoch; where attempts repeat one, the later attempt's."""
     trained: int = 0
     """Epochs that were trained in all, those that a later attempt repeated included."""
+    seconds: float = 0.0
+    """Seconds spent in the epochs that count."""
     attempt_epoch: int | None = None
     """The last epoch of the latest attempt, None before its first."""
     value: float | None = None
@@ -89,11 +92,6 @@ class TrialRecord:
         """How many epochs are recorded, 0 for none."""
         return max(self.epochs, default=0)
 
-    @property
-    def seconds(self) -> float:
-        """Seconds spent in the epochs that count."""
-        return sum(event["seconds"] or 0.0 for event in self.epochs.values())
-
 
 def _check_start(trial: TrialRecord, event: Event) -> None:
     if event["attempt"] <= trial.attempt:
@@ -117,7 +115,9 @@ def _check_epoch(trial: TrialRecord, event: Event) -> None:
 
 
 def _add_epoch(trial: TrialRecord, event: Event) -> None:
+    repeated = trial.epochs.get(event["epoch"], _NOTHING)
     trial.epochs[event["epoch"]] = event
+    trial.seconds += (event["seconds"] or 0.0) - (repeated["seconds"] or 0.0)
     trial.attempt_epoch, trial.trained = event["epoch"], trial.trained + 1
 
 

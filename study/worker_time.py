@@ -8,10 +8,10 @@ waiting for its record. Of a worker's first trial it goes from when that was ask
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from study.trials import ENDED, Event
 
@@ -54,6 +54,25 @@ class WorkerTime:
         fold = _FOLDS.get(event["event"])
         if fold is not None:
             fold(self, event)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "spells": self.spells,
+            "asked": list(self._asked.items()),
+            "open": [(trial, vars(spell)) for trial, spell in self._open.items()],
+            "free": list(self._free.items()),
+        }
+
+    @classmethod
+    def from_mapping(cls, told: Mapping[str, Any]) -> WorkerTime:
+        """What `to_mapping` told, by way of JSON."""
+        return cls(
+            spells=[Spell(*spell) for spell in told["spells"]],
+            _asked=dict(told["asked"]),
+            _open={trial: _Open(**{**spell, "worker": tuple(spell["worker"])}) for trial, spell in told["open"]},
+            _free={tuple(worker): since for worker, since in told["free"]},
+        )
 
     @property
     def costs(self) -> list[float]:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import FileIO
@@ -29,12 +29,21 @@ class RecordWriter:
     more is written.
     """
 
-    def __init__(self, file: FileIO, record: StudyRecord, *, held: lock.Held, study: str) -> None:
-        """`file` is unbuffered and holds what `record` was read from."""
+    def __init__(
+        self,
+        file: FileIO,
+        record: StudyRecord,
+        *,
+        held: lock.Held,
+        study: str,
+        on_growth: Callable[[StudyRecord, int], None] = lambda record, size: None,  # noqa: ARG005
+    ) -> None:
+        """`file` is unbuffered and holds what `record` was read from. `on_growth` is called after each event, with the size."""
         self._file = file
         self._end = file.seek(0, os.SEEK_END)
         self._held = held
         self._study = study
+        self._on_growth = on_growth
         self._broken: StudyError | None = None
         self.record = record
         """The state after the last event written."""
@@ -64,7 +73,13 @@ class RecordWriter:
                 hint=f"study resume {self._study} goes on",
             )
             raise
+        self._on_growth(self.record, self._end)
         return event
+
+    @property
+    def size(self) -> int:
+        """How many bytes the record has."""
+        return self._end
 
     def cut_torn_line(self) -> None:
         """Drop a last line that a crash left unfinished, and note it."""

@@ -17,6 +17,7 @@ from rich.text import Text
 from study.accounting import forecast, rate
 from study.expenses import cost_text, rate_text
 from study.launch.ending import Ending
+from study.launch.standing import Standing
 from study.records import ENDED, STATES, Event, StudyRecord, TrialRecord, best_first
 from study.store import StudyFolder
 from study.text import describe_params, duration
@@ -32,6 +33,7 @@ class Display:
     def __init__(self, folder: StudyFolder, record: StudyRecord, *, trials: int | None, console: TextIO) -> None:
         self._folder = folder
         self._record = record
+        self._standing = Standing(record, goal=self._goal)
         self._target = trials
         self._console = Console(file=console)
         self._began = time.monotonic()
@@ -73,6 +75,8 @@ class Display:
 
     def tell(self, event: Event) -> None:
         """Take note of an event that was just recorded."""
+        if event["event"] in ENDED:
+            self._standing.end(self._record.trials[event["trial"]])
         if self._live is None and (event["event"] in ENDED or self._tells_of_trouble(event)):
             trial = self._record.trials[event["trial"]]
             self._console.print(self._line(trial), highlight=False, markup=False, soft_wrap=True)
@@ -84,14 +88,13 @@ class Display:
     def _line(self, trial: TrialRecord) -> str:
         if trial.state == "interrupted":
             return f"trial {trial.number} interrupted ({trial.reason}) after epoch {trial.last_epoch}: {trial.message}"
-        ended = sum(self._record.count(state) for state in ENDED)
         outcome = (
             trial.message if trial.value is None else f"{self._metric} {trial.value:.4f} at epoch {trial.best_epoch}"
         )
-        best = self._folder.best(self._record)
+        best = self._standing.best
         leader = f"; best: trial {best.number}, {best.value:.4f}" if best and best.value is not None else ""
         of = "" if self._target is None else f"/{self._target}"
-        return f"[{ended}{of}] trial {trial.number} {trial.state}: {outcome}{leader}"
+        return f"[{self._standing.ended}{of}] trial {trial.number} {trial.state}: {outcome}{leader}"
 
     def _render(self) -> RenderableType:
         """What was drawn last, or anew, so seldom that a study of any length takes a tenth of a core at most."""

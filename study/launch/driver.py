@@ -18,6 +18,7 @@ from study.launch.messages import Answer, Report, Task
 from study.launch.retention import Retention
 from study.launch.roster import Roster
 from study.launch.source import Source
+from study.launch.standing import Standing
 from study.limits import Budget, Limits
 from study.records import Event, StudyRecord, TrialRecord, has_diverged
 from study.store import RecordWriter, StudyFolder
@@ -48,6 +49,7 @@ class Driver:
         self._writer = writer
         self._source = source
         self._retention = Retention(folder, self.record, self.limits, expected=self._expected, append=self._append)
+        self._standing = Standing(self.record, goal=self.space.objective.goal)
         self.target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
         self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
@@ -81,7 +83,7 @@ class Driver:
     def make_good(self) -> None:
         """Do what an earlier driver decided and died before doing: bring home, publish the best, delete what is over."""
         self._away.bring_all_home(self.record)
-        best.refresh(self._folder, self.record)
+        best.refresh(self._folder, self._standing.best)
         self._retention.sweep()
 
     def note(self, text: str) -> None:
@@ -296,9 +298,10 @@ class Driver:
         event = self._writer.append(kind, number, **fields)
         self._roster.end(number)
         self._away.bring_home(number)
+        self._standing.end(self.record.trials[number])
         if kind == "completed":
             self._source.complete(number, fields["value"])
-            best.refresh(self._folder, self.record)
+            best.refresh(self._folder, self._standing.best)
         elif kind == "pruned":
             self._source.prune(number)
         else:
@@ -319,4 +322,4 @@ class Driver:
         return retention.expected_bytes(self.space.config(self.record.trials[number].params))
 
     def _epochs_asked(self, number: int) -> int:
-        return self.space.config(self.record.trials[number].params).epochs
+        return self.space.epochs(self.record.trials[number].params)

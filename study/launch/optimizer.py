@@ -7,9 +7,7 @@ reason over exactly what the record says. A trial's number is Optuna's number.
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -19,10 +17,12 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from study.errors import RecordError
 from study.known_points import Point
+from study.launch.halving import Halving, hyperband
+from study.launch.tpe import NotingTPE
 from study.parameters import Parameter, Value
 from study.records import Event, StudyRecord, has_diverged
 from study.space import Space
@@ -48,6 +48,7 @@ class Optimizer:
         self._trials: dict[int, optuna.Trial] = {}
         self._reported: dict[int, set[int]] = {}
         self._condemned: dict[int, int] = {}
+        self._asked = 0
         self._storage = _Storage()
         self.study = optuna.create_study(
             storage=self._storage,
@@ -73,8 +74,7 @@ class Optimizer:
     def ask(self, known: Point | None = None) -> tuple[int, dict[str, Value]]:
         """Begin the next trial, at a known point where one is given: its number and parameters."""
         if self._space.grid:
-            asked = len(self.study.get_trials(deepcopy=False))
-            known = self._space.grid[asked % len(self._space.grid)]
+            known = self._space.grid[self._asked % len(self._space.grid)]
         if known is not None:
             self.study.enqueue_trial({name: encode(self._space.search[name], value) for name, value in known.items()})
         trial = self.study.ask()
@@ -136,8 +136,7 @@ class Optimizer:
         if is_undecided:
             self._judge(number, epoch)
         elif epoch in self._rungs:
-            with self._storage.hiding_trials():
-                self._trials[number].should_prune()
+            self._trials[number].should_prune()
 
     def _add_running(self, number: int, params: Mapping[str, Value]) -> None:
         trial_id = self._storage.create_new_trial(self.study._study_id)
@@ -153,6 +152,7 @@ class Optimizer:
     def _begin(self, trial: optuna.Trial) -> None:
         self._trials[trial.number] = trial
         self._reported[trial.number] = set()
+        self._asked += 1
 
     def _tell(self, number: int, epoch: int, value: float) -> bool:
         """Report a value to Optuna, unless that epoch's was before; answer whether it was not."""
@@ -174,29 +174,7 @@ class Optimizer:
 
 
 class _Storage(optuna.storages.InMemoryStorage):
-    """Optuna's memory, such that a study that is rebuilt from its record knows what the old one knew, and soon."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hides_trials = False
-
-    @contextmanager
-    def hiding_trials(self) -> Iterator[None]:
-        """While it lasts, a pruner finds no trials to compare with, and just notes what it always notes of its own.
-
-        Finding them takes longer the more there are, for each report: the square of the study in all.
-        """
-        self._hides_trials = True
-        try:
-            yield
-        finally:
-            self._hides_trials = False
-
-    def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """As Optuna has it, but for `hiding_trials`."""
-        return [] if self._hides_trials else super().get_all_trials(study_id, deepcopy, states)
+    """Optuna's memory, such that a study that is rebuilt from its record knows what the old one knew."""
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """As Optuna has it, but for what TPE notes of its draws for others that ask at the same time.
@@ -248,29 +226,15 @@ def _sampler(space: Space, asked: int) -> optuna.samplers.BaseSampler:
     seed = int.from_bytes(hashlib.sha256(f"sampler/{space.seed}/{asked}".encode()).digest()[:4], "big")
     if space.sampler.kind in ("random", "grid"):  # of a grid, everything is known before it is asked
         return optuna.samplers.RandomSampler(seed=seed)
-    with warnings.catch_warnings():
-        # Both settings are Optuna 5's defaults, written out because they decide what is tried.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed,
-            n_startup_trials=space.sampler.options["startup_trials"],
-            multivariate=True,
-            constant_liar=True,
-        )
+    return NotingTPE(seed=seed, startup_trials=space.sampler.options["startup_trials"])
 
 
 def _pruner(space: Space) -> optuna.pruners.BasePruner:
     options: dict[str, Any] = dict(space.pruner.options)
     make: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
         "none": optuna.pruners.NopPruner,
-        "successive_halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=options["min_epochs"], reduction_factor=options["reduction_factor"]
-        ),
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(
-            min_resource=options["min_epochs"],
-            max_resource=max(space.taken("epochs")),
-            reduction_factor=options["reduction_factor"],
-        ),
+        "successive_halving": lambda: Halving(**options),
+        "hyperband": lambda: hyperband(**options, max_epochs=max(space.taken("epochs"))),
         "median": lambda: optuna.pruners.MedianPruner(
             n_startup_trials=options["startup_trials"], n_warmup_steps=options["warmup_epochs"]
         ),

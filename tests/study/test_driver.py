@@ -208,7 +208,7 @@ def test_best_is_made_good_after_a_death(tmp_path: Path) -> None:
     folder.layout.best.metrics.unlink()
     folder.layout.best.model.write_text("of another trial")
 
-    best.refresh(folder, folder.read())
+    best.refresh(folder, folder.best(folder.read()))
 
     assert folder.layout.best.model.read_text() == "best.safetensors of trial 1"
     assert '"trial": 1' in folder.layout.best.metrics.read_text()

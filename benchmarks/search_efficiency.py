@@ -1,0 +1,213 @@
+"""How many epochs a search trains until it is within 1 % of the best recorded loss, by sampler, pruner and their settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.curves import SPACE
+from benchmarks.figures import goal
+from benchmarks.recorded_table import Table
+from benchmarks.search_contenders import RayTune, Service
+from benchmarks.simulation import Outcome, simulate
+from benchmarks.variations import Varied
+from study.launch.optimizer import Optimizer
+from study.space import Space
+from study.space_tables import PRUNERS, SAMPLERS
+
+_SEEDS = 50
+_WORKERS = 8
+_WITHIN = 1.01
+_MOST_EPOCHS = 3_000
+"""A search that has not arrived by then counts as one that never does."""
+_RATES = 2
+"""Learning rates of each combination of choices in a landscape, of the five that were recorded."""
+_OTHER_WORKERS = (1, 64)
+_GOALS = {"random search": 0.25, "TPE without pruning": 0.5, "Ray Tune: OptunaSearch and ASHA": 1.0}
+"""The most that our median is to be, as a share of each."""
+_BY_WORKERS = ("Ray Tune: OptunaSearch and ASHA", "ours")
+
+_HALVING = {"kind": "successive_halving", **PRUNERS["successive_halving"]}
+_HYPERBAND = {"kind": "hyperband", **PRUNERS["hyperband"]}
+_TPE = {"kind": "tpe", **SAMPLERS["tpe"]}
+_NONE = {"kind": "none"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A search by the service, as a space asks for it, or a little otherwise; or Ray Tune's own."""
+
+    sampler: Mapping[str, Any] = field(default_factory=lambda: _TPE)
+    pruner: Mapping[str, Any] = field(default_factory=lambda: _HALVING)
+    make: Callable[[Space], Optimizer] = Optimizer
+    rays_grace: int | None = None
+    """The grace period of Ray's scheduler, where it is Ray's search; its default is 1."""
+
+
+def _halving(grace: int, factor: int) -> Contender:
+    return Contender(pruner={"kind": "successive_halving", "min_epochs": grace, "reduction_factor": factor})
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    "random search": Contender({"kind": "random"}, _NONE),
+    "TPE without pruning": Contender(_TPE, _NONE),
+    "Hyperband": Contender({"kind": "random"}, _HYPERBAND),
+    "Ray Tune: OptunaSearch and ASHA": Contender(rays_grace=1),
+    "Ray Tune with our grace": Contender(rays_grace=3),
+    "ours": Contender(),
+}
+"""What is compared. All but Ray's are driven through the service, which adds nothing of its own to the first three."""
+
+CHOICES: Mapping[str, Contender] = {
+    "ours": Contender(),
+    "grace 1": _halving(1, 3),
+    "grace 2": _halving(2, 3),
+    "grace 4": _halving(4, 3),
+    "factor 4": _halving(3, 4),
+    "factor 4, grace 1": _halving(1, 4),
+    "factor 4, grace 2": _halving(2, 4),
+    "factor 4, grace 4": _halving(4, 4),
+    "grace 1, latest value": Contender(
+        pruner={"kind": "successive_halving", "min_epochs": 1, "reduction_factor": 3},
+        make=partial(Varied, judges_latest=True),
+    ),
+    "pruned trials told as completed": Contender(make=partial(Varied, completes_pruned=True)),
+    "the pruner sees the latest value": Contender(make=partial(Varied, judges_latest=True)),
+    "TPE and Hyperband": Contender(pruner=_HYPERBAND),
+    "TPE and median": Contender(pruner={"kind": "median", "startup_trials": 5, "warmup_epochs": 1}),
+    "random and halving": Contender({"kind": "random"}),
+    "5 start-up trials": Contender({**_TPE, "startup_trials": 5}),
+    "20 start-up trials": Contender({**_TPE, "startup_trials": 20}),
+    "40 start-up trials": Contender({**_TPE, "startup_trials": 40}),
+    "no constant liar": Contender(make=partial(Varied, sampler={"multivariate": True, "constant_liar": False})),
+    "parameters one by one": Contender(make=partial(Varied, sampler={"multivariate": False, "constant_liar": True})),
+    "group": Contender(make=partial(Varied, sampler={"multivariate": True, "constant_liar": True, "group": True})),
+}
+"""Ours, with one or two things changed."""
+
+
+def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
+    """Simulate every contender and every choice in as many landscapes as there are seeds; JSON-ready."""
+    from study.launch.cluster import keep_quiet
+
+    keep_quiet()
+    landscapes = _landscapes(seeds)
+    compared = {name: _measure(landscapes, each, workers) for name, each in CONTENDERS.items()}
+    return {
+        "goals": _goals(compared),
+        "seeds": seeds,
+        "workers": workers,
+        "most_epochs": _MOST_EPOCHS,
+        "contenders": compared,
+        "ratios": _ratios(compared),
+        "choices": {name: _measure(landscapes, each, workers) for name, each in CHOICES.items()},
+        "by_workers": {
+            count: {name: _measure(landscapes, CONTENDERS[name], count) for name in _BY_WORKERS}
+            for count in _OTHER_WORKERS
+        },
+    }
+
+
+def _landscapes(seeds: int) -> list[Table]:
+    """A table for each seed. Each lacks most of what was recorded, so that each has a best configuration of its own.
+
+    In one landscape a search finds the best configuration or misses it for ever by whether that one happens to be good at
+    the epochs where it is judged, since its curve is the same whenever it is asked.
+    """
+    table = Table.read()
+    return [table.thinned(_RATES, generator=random.Random(seed)) for seed in range(seeds)]
+
+
+def _measure(landscapes: Sequence[Table], contender: Contender, workers: int) -> dict[str, Any]:
+    outcomes = [_search(table, contender, seed, workers) for seed, table in enumerate(landscapes)]
+    epochs = [
+        outcome.epochs if _has_arrived(outcome, table) else None
+        for outcome, table in zip(outcomes, landscapes, strict=True)
+    ]
+    return {
+        "epochs": epochs,
+        "quartiles": _quartiles(epochs),
+        "arrived": sum(each is not None for each in epochs),
+        "trials": statistics.median(outcome.trials for outcome in outcomes),
+    }
+
+
+def _has_arrived(outcome: Outcome, table: Table) -> bool:
+    return outcome.best <= _WITHIN * table.best
+
+
+def _search(table: Table, contender: Contender, seed: int, workers: int) -> Outcome:
+    def is_enough(outcome: Outcome) -> bool:
+        return _has_arrived(outcome, table) or outcome.epochs >= _MOST_EPOCHS
+
+    run, space = partial(simulate, curve_of=table.curve, workers=workers, is_enough=is_enough), Space.load(SPACE)
+    if contender.rays_grace is not None:
+        return run(RayTune(space, epochs=space.fixed["epochs"], grace=contender.rays_grace, seed=seed))
+    head = f"seed = {seed}\nsampler = {_toml(contender.sampler)}\npruner = {_toml(contender.pruner)}\n"
+    space = Space.parse(head + space.text)
+    with (
+        tempfile.TemporaryDirectory(dir=_memory()) as results,
+        Service.launched(Path(results), space, trials=None, workers=workers, make=contender.make) as search,
+    ):
+        return run(search)
+
+
+def _quartiles(epochs: Sequence[int | None]) -> list[float | None]:
+    """Lower quartile, median, upper quartile; None for one that more than so many searches never reach."""
+    far = sorted(math.inf if each is None else each for each in epochs)
+    last = len(far) - 1
+    cuts = [far[round(last * quarter / 4)] for quarter in (1, 2, 3)]
+    return [cut if math.isfinite(cut) else None for cut in cuts]
+
+
+def _ratios(found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The median of ours, as a share of each contender's median; none where one of them does not arrive."""
+    medians = {name: told["quartiles"][1] for name, told in found.items()}
+    ours = medians.get("ours")
+    return {name: ours / median for name, median in medians.items() if median and ours and name != "ours"}
+
+
+def _goals(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Our median as a share of others'; of one that does not arrive in the median, of the epochs at which it was given up."""
+    ours = found["ours"]["quartiles"][1]
+    return [
+        goal(
+            f"epochs until within 1 % of the best, as a share of those of {name}",
+            [] if ours is None else [ours / (found[name]["quartiles"][1] or _MOST_EPOCHS)],
+            unit="",
+            at_most=most,
+        )
+        for name, most in _GOALS.items()
+    ]
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    return "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.items()) + " }"
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is one: thousands of records are written, and none is kept."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def main() -> None:
+    """Measure, and print the result as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=_SEEDS)
+    parser.add_argument("--workers", type=int, default=_WORKERS)
+    options = parser.parse_args()
+    print(json.dumps(measure(seeds=options.seeds, workers=options.workers), indent=1))
+
+
+if __name__ == "__main__":
+    main()

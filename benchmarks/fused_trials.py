@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from benchmarks.figures import figure, goal
 from colournet.config import TrainConfig
 from colournet.data import TrainingData, prepare
 from colournet.fused import train_fused
@@ -22,10 +23,10 @@ _ON_GPU = {"members": 16, "num_filters": 32, "train_images": 1200, "epochs": 5}
 _ON_CPU = {"members": 4, "num_filters": 8, "train_images": 200, "epochs": 2}
 
 
-def measure(*, rounds: int = 5, **sizes: int) -> dict[str, Any]:
+def measure(*, rounds: int = 5, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Train the same configurations both ways in each round, taking turns in who begins, after a round that does not count."""
     on_gpu = torch.cuda.is_available()
-    sizes = {**(_ON_GPU if on_gpu else _ON_CPU), **sizes}
+    sizes = sizes or (_ON_GPU if on_gpu else _ON_CPU)
     configs = _configs(**sizes)
     data = prepare(configs[0]).for_run(configs[0])
     ways: dict[str, Callable[[], Sequence[TrainResult]]] = {
@@ -45,13 +46,11 @@ def measure(*, rounds: int = 5, **sizes: int) -> dict[str, Any]:
     return {
         "device": where,
         "sizes": {"rounds": rounds, **sizes},
-        "goals": [
-            {**_figure("fused over one after another, on a GPU", ratios if on_gpu else [], "x"), "at_least": _GOAL}
-        ],
+        "goals": [goal("fused over one after another, on a GPU", ratios if on_gpu else [], unit="x", at_least=_GOAL)],
         "figures": [
-            _figure(f"fused over one after another, on {where}", ratios, "x"),
-            *(_figure(f"{name}, on {where}", found, "trials an hour") for name, found in rates.items()),
-            _figure("largest relative difference of a validation loss, fused and alone", [apart], ""),
+            figure(f"fused over one after another, on {where}", ratios, unit="x"),
+            *(figure(f"{name}, on {where}", found, unit="trials an hour") for name, found in rates.items()),
+            figure("largest relative difference of a validation loss, fused and alone", [apart], unit=""),
         ],
         "verdict": f"on {where} a stack of {len(configs)} {'wins' if statistics.median(ratios) > 1 else 'loses'}",
     }
@@ -81,15 +80,3 @@ def _apart(fused: Sequence[TrainResult], alone: Sequence[TrainResult]) -> float:
     """How far the losses of the last epoch are apart, at most, as a share of them."""
     pairs = [(one.history[-1].val_loss, other.history[-1].val_loss) for one, other in zip(fused, alone, strict=True)]
     return max(abs(one - other) / other for one, other in pairs)
-
-
-def _figure(what: str, values: Sequence[float], unit: str) -> dict[str, Any]:
-    """A median with its n and spread; without values one that was not measured."""
-    return {
-        "what": what,
-        "unit": unit,
-        "n": len(values),
-        "median": statistics.median(values) if values else None,
-        "min": min(values, default=None),
-        "max": max(values, default=None),
-    }

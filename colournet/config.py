@@ -28,6 +28,7 @@ from colournet.values import (
     FORMS,
     MODELS,
     OPTIMIZERS,
+    PRECISIONS,
     PROTOCOLS,
     SCHEDULES,
     check_value,
@@ -41,6 +42,7 @@ __all__ = [
     "FORMS",
     "MODELS",
     "OPTIMIZERS",
+    "PRECISIONS",
     "PROTOCOLS",
     "SCHEDULES",
     "TrainConfig",
@@ -162,6 +164,10 @@ class TrainConfig:
     """How the network is computed: `reference`, layer by layer as `colournet.models` has it, or `fast`, the same but for
     rounding (`colournet.fast`). Only the assignment's networks have a fast form; all others are always `reference`, and so is
     whatever was written before there was a choice, so that it can be repeated to the bit."""
+
+    precision: str = "float32"
+    """In what training multiplies: `float32` (on a GPU in convolutions what PyTorch takes it to mean, TF32), or `bf16`, of 8
+    significant bits; weights, sums, losses and all of validation stay float32. Meant for GPUs, and not measured yet."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

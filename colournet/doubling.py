@@ -81,7 +81,8 @@ def _summed(
     """The weights of the four small filters, those of each output phase together, as of a channels-last map."""
     filters, channels, size, _ = weight.shape
     _, phases, side, _ = sums.shape[1:]
-    flat = weight.reshape(-1, size * size) @ sums.flatten(1)
+    with torch.autocast(weight.device.type, enabled=False):  # what is summed is rounded once, as the convolution has it
+        flat = weight.reshape(-1, size * size) @ sums.flatten(1)
     parts = flat.reshape(filters, channels, 4, phases, side, side).permute(2, 0, 4, 5, 3, 1)
     return parts.reshape(4 * filters, side, side, phases * channels)
 

@@ -65,6 +65,13 @@ class Trainer:
 
 def batch_loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:
     """Mean squared error of the answer over pixels and channels, or cross-entropy in nats a pixel over (smoothed) labels."""
+    if config.precision == "float32":
+        return _loss(network, batch, config)
+    with torch.autocast(batch[0].device.type, torch.bfloat16, cache_enabled=False):  # a recorded step must cast anew
+        return _loss(network, batch, config)
+
+
+def _loss(network: nn.Module, batch: Gathered, config: TrainConfig) -> Float[Tensor, ""]:
     images, labels = batch
     if config.is_regression:
         output = fast.ANSWERS[config.form](network, grey(images))

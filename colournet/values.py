@@ -18,6 +18,7 @@ DOWN_SAMPLINGS = ("pool", "stride")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 FORMS = ("fast", "reference")
+PRECISIONS = ("float32", "bf16")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": MODELS,
@@ -29,6 +30,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "form": FORMS,
+    "precision": PRECISIONS,
 }
 _WHOLE_NUMBERS: dict[str, tuple[int, int]] = {
     "kernel_size": (1, 15),

@@ -16,6 +16,7 @@ from colournet.config import (
     FORMS,
     MODELS,
     OPTIMIZERS,
+    PRECISIONS,
     PROTOCOLS,
     SCHEDULES,
     TrainConfig,
@@ -65,6 +66,7 @@ def configs(draw: st.DrawFn) -> TrainConfig:
         device=draw(st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"])),
         num_threads=draw(st.integers(1, 1024)),
         form=draw(st.sampled_from(FORMS)),
+        precision=draw(st.sampled_from(PRECISIONS)),
     )
 
 

@@ -204,3 +204,18 @@ def test_a_step_is_recorded_once(config: TrainConfig, training_data: TrainingDat
 
     full = ["replayed", "8 images"]
     assert told == ["recorded", *full, *full, "4 images", *full, *full, "4 images"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"form": "reference"}, {"model": "regression_cnn"}, {"depth": 3}], ids=str)
+def test_coarse_products_train_as_well(settings: dict[str, Any], config: TrainConfig, bundle: DataBundle) -> None:
+    """With bf16 weights, statistics and losses stay float32, and an epoch's loss is that of float32 within a hundredth."""
+    config = config.replace(num_filters=4, learning_rate=1e-3, **settings)
+    losses = []
+    for precision in ("float32", "bf16"):
+        network, _, trainer = trained(config.replace(precision=precision), bundle.for_run(config))
+        generator = torch.Generator().manual_seed(0)
+        losses.append([trainer.epoch(behind=behind, generator=generator) for behind in (0, 1)])
+        assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32, torch.int64}
+
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)

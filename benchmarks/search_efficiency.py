@@ -63,7 +63,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "TPE without pruning": Contender(_TPE, _NONE),
     "Hyperband": Contender({"kind": "random"}, _HYPERBAND),
     "Ray Tune: OptunaSearch and ASHA": Contender(rays_grace=1),
-    "Ray Tune with our grace": Contender(rays_grace=3),
+    "Ray Tune with a grace of 2": Contender(rays_grace=2),
     "ours": Contender(),
 }
 """What is compared. All but Ray's are driven through the service, which adds nothing of its own to the first three."""

@@ -61,8 +61,9 @@ def _measured_on(result: Mapping[str, Any]) -> str:
     machine = f"{hardware['cores']} cores of {hardware['cpu']}, {hardware['memory_gib']:g} GiB, {gpu}"
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     commit = f"commit {str(result['commit'])[:10]}{' with changes' if result['dirty'] else ''}"
-    took = f"{number(result['took_seconds'])} s"
-    return f"Measured on {result['measured_at']} on {machine}; {packages}; {commit}; it took {took}."
+    seconds = result["took_seconds"]
+    took = "run in parts" if seconds is None else f"it took {number(seconds)} s"
+    return f"Measured on {result['measured_at']} on {machine}; {packages}; {commit}; {took}."
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> str:

@@ -18,14 +18,14 @@ FOLDER = Path(__file__).parent / "results"
 _PACKAGES = ("python", "torch", "ray", "optuna", "numpy")
 
 
-def write(name: str, measured: Mapping[str, Any], *, seconds: float) -> Path:
-    """Write a benchmark's result, whole, in the place of the one before; answer where."""
+def write(name: str, measured: Mapping[str, Any], *, seconds: float | None) -> Path:
+    """Write a benchmark's result, whole, in the place of the one before; answer where. `seconds` are None if it ran in parts."""
     FOLDER.mkdir(exist_ok=True)
     told = {
         "name": name,
         "what": table.available()[name],
         "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
-        "took_seconds": round(seconds, 1),
+        "took_seconds": None if seconds is None else round(seconds, 1),
         **surroundings(),
         "measured": measured,
     }

@@ -182,7 +182,7 @@ def _goals(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     ours = found["ours"]["quartiles"][1]
     return [
         goal(
-            f"epochs until within 1 % of the best, as a share of those of {name}",
+            f"epochs until within 1 % of the best, medians of {len(found[name]['epochs'])} landscapes, ours over {name}'s",
             [] if ours is None else [ours / (found[name]["quartiles"][1] or _MOST_EPOCHS)],
             unit="",
             at_most=most,

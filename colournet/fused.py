@@ -66,8 +66,8 @@ def train_fused(
 
     `on_epoch` is told of every epoch by the member's place among `configs`, and may answer "stop". A member leaves the stack
     after its last epoch, when it is stopped, and when a loss of it is not finite: its history tells then, no error is raised.
-    The seconds of an epoch are those of the whole stack, which its members share. Raises `ConfigError` for configurations of
-    several shapes.
+    A stack computes in the reference form, and the models say so. The seconds of an epoch are those of the whole stack, which
+    its members share. Raises `ConfigError` for configurations of several shapes.
     """
     _check_one_shape(configs)
     device = choose_device(configs[0].device)
@@ -122,7 +122,7 @@ class _Member:
         generator = torch.Generator().manual_seed(config.seed)
         network = build(config, generator=generator)
         start_table(network, data)
-        return cls(place, config, network.to(device), generator)
+        return cls(place, config.replace(form="reference"), network.to(device), generator)
 
     def rate(self, done: float) -> float:
         """Its learning rate, where `done` is the fraction of its steps that lie behind it."""

@@ -100,6 +100,7 @@ def test_a_contender_searches_the_range(name: str, data: Path, tmp_path: Path) -
     assert run.best == min(row["losses"][0] for row in run.rows)
 
 
+@pytest.mark.slow
 def test_ours_runs_the_contest_as_a_user_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray_dir: Path) -> None:
     """`study launch` does the same job, and its rows say as much as the others'."""
     monkeypatch.setenv("RAY_TMPDIR", str(ray_dir))

@@ -12,7 +12,7 @@ from tests.study.chaos import Chaos, audit
 WORKERS = 2
 
 
-@pytest.mark.parametrize("faults", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("faults", [4, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.timeout(3600)
 def test_a_study_survives_chaos(tmp_path: Path, ray_dir: Path, faults: int) -> None:
     """Killed, interrupted, failed and out of room in random order, a study ends with exactly the trials asked for, each

@@ -243,6 +243,7 @@ def test_a_study_outlives_the_node_that_holds_most_of_it(tmp_path: Path, nodes: 
     assert comparable(folder) == comparable(StudyFolder.open(tmp_path / "results", "single"))
 
 
+@pytest.mark.slow
 def test_a_running_study_is_told_to_prometheus(tmp_path: Path, nodes: Nodes, study_command: Start) -> None:
     """Ray's own endpoint serves a study's trials by state, its best value and its speed, while it runs."""
     pytest.importorskip("opentelemetry.exporter.prometheus", reason="Ray serves metrics only with ray[default]")

@@ -236,6 +236,7 @@ def test_a_search_never_reads_test_images(tmp_path: Path, monkeypatch: pytest.Mo
     assert not folder.layout.confirmations.exists()
 
 
+@pytest.mark.slow
 def test_a_signal_leaves_a_confirmation_that_goes_on(tmp_path: Path, study_command: Start) -> None:
     """Ctrl-C ends with 130 and says what goes on with it; typed again it ends with the verdict, in words and in files."""
     text = SPACE.replace("low = 2\nhigh = 4", "low = 30\nhigh = 40")

@@ -34,6 +34,7 @@ def test_a_browser_shows_a_study_as_it_runs(tmp_path: Path, browser: str) -> Non
     assert "4 Trials Trial 0 Complete Best Trial Trial 1 Pruned Trial 2 Fail Trial 3 Running" in second
 
 
+@pytest.mark.slow
 def test_a_launched_study_is_followed_to_its_end_and_beyond(tmp_path: Path, study_command: Start, browser: str) -> None:
     """A real study's page shows its trials while Ray runs them, when it has ended, and when it is resumed for more."""
     (tmp_path / "space.toml").write_text(SPACE.replace("low = 2\nhigh = 4", "low = 120\nhigh = 140"))

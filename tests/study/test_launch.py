@@ -308,7 +308,11 @@ def test_a_lost_worker_is_replaced(tmp_path: Path, study_command: Start, ray_add
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "reason"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "code", "reason"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_leaves_a_resumable_study(
     tmp_path: Path, study_command: Start, number: signal.Signals, code: int, reason: str
@@ -338,7 +342,12 @@ def test_a_signal_leaves_a_resumable_study(
 
 @pytest.mark.parametrize(
     ("number", "code", "seconds"),
-    [(signal.SIGINT, 130, 0.5), (signal.SIGINT, 130, 3.0), (signal.SIGTERM, 143, 1.5), (signal.SIGTERM, 143, 4.0)],
+    [
+        pytest.param(signal.SIGINT, 130, 0.5, marks=pytest.mark.slow),
+        (signal.SIGINT, 130, 3.0),
+        (signal.SIGTERM, 143, 1.5),
+        pytest.param(signal.SIGTERM, 143, 4.0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_while_ray_starts_is_not_lost(
     tmp_path: Path, study_command: Start, number: signal.Signals, code: int, seconds: float
@@ -402,6 +411,7 @@ def test_a_hanging_trial_is_ended(tmp_path: Path, study_command: Start) -> None:
     assert "trial 0 failed: hung beyond 10 s" in err or hung.number == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_ray_kills_for_memory_is_out_of_memory(tmp_path: Path, study_command: Start) -> None:
     """On a node that is short of memory a trial is tried once more, alone, and then failed as out of memory, not lost."""
     (tmp_path / "space.toml").write_text(LONG)
@@ -416,6 +426,7 @@ def test_a_worker_that_ray_kills_for_memory_is_out_of_memory(tmp_path: Path, stu
     assert trial.interruptions == {"out_of_memory": 1}
 
 
+@pytest.mark.slow
 def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path, study_command: Start) -> None:
     """It ends with 1 after some failures in a row, with the first one's traceback, and can be resumed."""
     (tmp_path / "space.toml").write_text(SPACE)
@@ -438,6 +449,7 @@ def test_a_study_whose_trials_all_fail_is_given_up(tmp_path: Path, study_command
     assert folder.state(folder.read()) == "finished"
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_a_study_in_order(tmp_path: Path, study_command: Start) -> None:
     """When its time is up a launch interrupts its trials after their epoch and ends with 0; resume finishes."""
     (tmp_path / "space.toml").write_text(LONG)

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from study.store import StudyFolder
 from tests.conftest import Start
 from tests.study.browser import shown

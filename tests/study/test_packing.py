@@ -329,6 +329,7 @@ def test_a_cluster_without_gpus_is_noted(tmp_path: Path, ray_address: str, capfd
     assert why in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_as_many_trials_run_as_share_a_gpu(tmp_path: Path, one_gpu: str, study_command: Start) -> None:
     """Of trials that take a third of a GPU, three run at once."""
     (tmp_path / "space.toml").write_text(SLOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
@@ -21,6 +20,7 @@ from benchmarks.made_up import make_study
 from benchmarks.recorded_table import Table
 from benchmarks.search_contenders import Service
 from benchmarks.simulation import Work, simulate
+from benchmarks.steps import metered
 from study.space import Space
 from study.store import StudyFolder
 
@@ -141,9 +141,8 @@ _STEPS: Mapping[str, Callable[[Path, int, int], dict[str, Any]]] = {
 
 
 def _in_process(step: str, results: Path, trials: int, workers: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.scale", "--step", step, "--results", str(results)]
-    counts = ["--trials", str(trials), "--workers", str(workers)]
-    done = subprocess.run([*command, *counts], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.scale", step, str(results), str(trials), str(workers)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 
 
@@ -164,23 +163,11 @@ def _children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    """Measure, and print the result as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=_TRIALS)
-    parser.add_argument("--workers", type=int, default=_WORKERS)
-    parser.add_argument("--step", choices=_STEPS, help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.step is None:
-        print(json.dumps(measure(trials=options.trials, workers=options.workers), indent=1))
-        return
-    used, began = time.process_time(), time.perf_counter()
-    told = _STEPS[options.step](options.results, options.trials, options.workers)
-    took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - used}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({**told, **took, "peak_mb": peak}))
+def main(step: str, results: str, trials: str, workers: str) -> None:
+    """Take one step here, and print what came of it and what it took as JSON."""
+    told, took = metered(lambda: _STEPS[step](Path(results), int(trials), int(workers)))
+    print(json.dumps({**told, **took}))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

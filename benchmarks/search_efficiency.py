@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -198,16 +197,3 @@ def _toml(table: Mapping[str, Any]) -> str:
 def _memory() -> str | None:
     """A folder in memory, where there is one: thousands of records are written, and none is kept."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def main() -> None:
-    """Measure, and print the result as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=_SEEDS)
-    parser.add_argument("--workers", type=int, default=_WORKERS)
-    options = parser.parse_args()
-    print(json.dumps(measure(seeds=options.seeds, workers=options.workers), indent=1))
-
-
-if __name__ == "__main__":
-    main()

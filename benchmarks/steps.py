@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.figures import figure
 from study.store import StudyFolder
+
+T = TypeVar("T")
 
 _ROOT = Path(__file__).parents[1]
 
@@ -43,15 +45,19 @@ def figures(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     ]
 
 
+def metered(run: Callable[[], T]) -> tuple[T, dict[str, float]]:
+    """Run something; what it answered, what it took, and the peak of this process's memory."""
+    used, began = time.process_time(), time.perf_counter()
+    answer = run()
+    used, took = time.process_time() - used, time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return answer, {"cpu_seconds": used, "seconds": took, "peak_mb": peak}
+
+
 def main(module: str, step: str, folder: str) -> None:
     """Measure one step here, and print what it took as JSON."""
     prepare: Step = importlib.import_module(f"benchmarks.{module}").STEPS[step]
-    run = prepare(StudyFolder(Path(folder)))
-    used, began = time.process_time(), time.perf_counter()
-    run()
-    used, took = time.process_time() - used, time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({"cpu_seconds": used, "seconds": took, "peak_mb": peak}))
+    print(json.dumps(metered(prepare(StudyFolder(Path(folder))))[1]))
 
 
 if __name__ == "__main__":

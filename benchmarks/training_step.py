@@ -1,15 +1,11 @@
 """How much faster a training step on one CPU thread is than that of the assignment's own loop, with the same losses.
 
-    python -m benchmarks.training_step --rounds 15
-
-lets three contenders take turns, a few steps at a time, from the same weights over the same batches: the assignment's loop as it
+Three contenders take turns, a few steps at a time, from the same weights over the same batches: the assignment's loop as it
 is written there, our loop over the layers as they stand (`form = "reference"`), and our loop as new runs are trained.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.figures import figure, goal, in_words, ratios
+from benchmarks.figures import figure, goal, ratios
 from colournet.batches import ImageSet
 from colournet.config import TrainConfig
 from colournet.data import TrainingData, prepare
@@ -167,21 +163,3 @@ def _faster(slow: Tally, fast: Tally) -> list[float]:
 
 def _differences(one: Tally, other: Tally) -> list[float]:
     return [abs(mine - theirs) / theirs for mine, theirs in zip(other.losses, one.losses, strict=True)]
-
-
-def main() -> None:
-    """Measure, and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=_ROUNDS)
-    parser.add_argument("--json", action="store_true", help="all of it as JSON")
-    options = parser.parse_args()
-    found = measure(options.rounds)
-    if options.json:
-        print(json.dumps(found, indent=2))
-        return
-    for each in (*found["goals"], *found["figures"]):
-        print(f"{each['what']}: {in_words(each)}")
-
-
-if __name__ == "__main__":
-    main()

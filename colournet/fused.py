@@ -2,7 +2,8 @@
 
 A small network leaves most of a GPU idle, since launching its kernels takes longer than computing them; a stack launches
 them once for all its members. Each member has its own weights, order of batches, augmentation, learning rate, weight decay and
-number of epochs, drawn from its own seed as `train` draws them, and equals its unfused self but for the noise of summation.
+number of epochs, drawn from its own seed as `train` draws them, and equals its unfused self but for the noise of summation. Its
+checkpoints are those of `train`: a member goes on in another stack, or alone, as it would in this one.
 
 On a CPU, which computes all the time, stacking loses. On a GPU it has not been measured: there was none. What is left to do there
 is known: each member's batch is gathered by itself, and steps are not recorded as CUDA graphs.
@@ -12,174 +13,163 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from colournet.batches import Gathered, ImageSet
 from colournet.checkpoints import Model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData
 from colournet.devices import choose_device, deterministic, threads
-from colournet.errors import ConfigError
 from colournet.evaluation import BATCH_IMAGES
 from colournet.metrics import EpochMetrics
-from colournet.models import build
+from colournet.mid_course import Run, best_epoch
 from colournet.objective import Objective
 from colournet.optimization import share_of_rate
+from colournet.stackable import check_one_shape
 from colournet.stacks import Stack, Stacked, StackedAdam
-from colournet.training import TrainResult, best_epoch, start_table
+from colournet.training import TrainResult
 
-OWN = (
-    "learning_rate",
-    "schedule",
-    "weight_decay",
-    "epochs",
-    "seed",
-    "flip_horizontal",
-    "flip_vertical",
-    "shift_horizontal_pixels",
-    "shift_vertical_pixels",
-)
-"""What members of a stack may differ in."""
-
-OnMemberEpoch = Callable[[int, EpochMetrics], Literal["stop"] | None]
-
-
-def shape(config: TrainConfig) -> TrainConfig:
-    """What configurations must have in common to be fused: all that is no member's own, which is at its default."""
-    return config.replace(**{name: getattr(TrainConfig(), name) for name in OWN})
+OnEpochs = Callable[[Mapping[int, EpochMetrics]], Collection[int]]
+OnMemberModel = Callable[[int, int, Model], None]
 
 
 def train_fused(
     configs: Sequence[TrainConfig],
     data: TrainingData,
     *,
-    on_epoch: OnMemberEpoch | None = None,
+    on_epochs: OnEpochs | None = None,
+    on_model: OnMemberModel | None = None,
+    resume_from: Mapping[int, Path] | None = None,
+    checkpoint_dirs: Mapping[int, Path] | None = None,
     objective: Objective | None = None,
 ) -> tuple[TrainResult, ...]:
     """Train configurations of one shape together; answer for each, in their order, what `train` would.
 
-    `on_epoch` is told of every epoch by the member's place among `configs`, and may answer "stop". A member leaves the stack
-    after its last epoch, when it is stopped, and when a loss of it is not finite: its history tells then, no error is raised.
-    A stack computes in the reference form, and the models say so. The seconds of an epoch are those of the whole stack, which
-    its members share. Raises `ConfigError` for configurations of several shapes.
+    Members are named by their places among `configs`, and may be resumed, and leave checkpoints, as `train` does.
+    `on_epochs` is told of an epoch of all members at once and answers which of them are to stop; before that `on_model` is
+    shown each one's place, epoch and network. A member leaves the stack after its last epoch, when it is stopped, and when a
+    loss of it is not finite: its history tells then, no error is raised. A stack computes in the reference form, and the
+    models say so. Seconds and images a second are a member's share of the stack's, all of which have the same.
+    Raises `ConfigError` for configurations of several shapes, and as `train` for what they are to be resumed from.
     """
-    _check_one_shape(configs)
+    check_one_shape(configs)
+    resume_from, folders, objective = resume_from or {}, checkpoint_dirs or {}, objective or Objective()
     device = choose_device(configs[0].device)
     with threads(configs[0].num_threads), deterministic():
-        fused = _Fused.start(configs, data, device)
+        members = [
+            _Member.start(place, config, data, device, resume_from.get(place)) for place, config in enumerate(configs)
+        ]
+        fused = _Fused.of([member for member in members if not member.is_done], data, device)
         while fused.members:
-            measured = fused.epoch()
-            stays = []
-            for index, (member, metrics) in enumerate(zip(fused.members, measured, strict=True)):
-                member.history.append(metrics)
-                answer = on_epoch(member.place, metrics) if on_epoch else None
-                if answer != "stop" and metrics.is_finite and metrics.epoch < member.config.epochs:
-                    stays.append(index)
-            fused.keep(stays)
+            told = fused.epoch()
+            for index, member in enumerate(fused.members):
+                fused.bring_back(index, with_moments=member.place in folders)
+                if member.place in folders:
+                    member.run.write(folders[member.place], member.model, objective)
+                if on_model and told[member.place].is_finite:
+                    on_model(member.place, told[member.place].epoch, member.model)
+            stopped = on_epochs(told) if on_epochs else ()
+            fused.keep([index for index, member in enumerate(fused.members) if member.goes_on(stopped)])
     return tuple(
-        TrainResult(
-            Model(member.network, member.config, data.palette),
-            tuple(member.history),
-            best_epoch(member.history, objective or Objective()),
-        )
-        for member in fused.all
+        TrainResult(member.model, tuple(member.run.history), best_epoch(member.run.history, objective))
+        for member in members
     )
-
-
-def _check_one_shape(configs: Sequence[TrainConfig]) -> None:
-    if not configs:
-        raise ConfigError("there is nothing to train: no configurations were given")
-    first = shape(configs[0]).to_mapping()
-    for config in configs[1:]:
-        other = shape(config).to_mapping()
-        for name in sorted({*first, *other}):
-            if first.get(name) != other.get(name):
-                raise ConfigError(
-                    f"cannot be trained as one stack: {name} is {first.get(name)!r} and {other.get(name)!r}",
-                    hint=f"members may differ in {', '.join(OWN)}",
-                )
 
 
 @dataclass
 class _Member:
-    """One configuration of a stack; its network has its weights before and after it was in it."""
+    """One configuration of a stack; its run has its weights whenever they were brought back."""
 
     place: int
-    config: TrainConfig
-    network: nn.Module
-    generator: torch.Generator
-    history: list[EpochMetrics] = field(default_factory=list)
+    run: Run
+    model: Model
 
     @classmethod
-    def start(cls, place: int, config: TrainConfig, data: TrainingData, device: torch.device) -> _Member:
-        """Draw what the configuration's seed decides, in the order in which `train` draws it."""
-        generator = torch.Generator().manual_seed(config.seed)
-        network = build(config, generator=generator)
-        start_table(network, data)
-        return cls(place, config.replace(form="reference"), network.to(device), generator)
+    def start(
+        cls, place: int, config: TrainConfig, data: TrainingData, device: torch.device, resume_from: Path | None
+    ) -> _Member:
+        """Begin it, or take it up, as `train` does."""
+        config = config.replace(form="reference")
+        run = Run.start(config, device, data) if resume_from is None else Run.resume(config, device, resume_from)
+        return cls(place, run, Model(run.network, config, data.palette))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all its epochs lie behind it."""
+        return len(self.run.history) >= self.run.config.epochs
+
+    def goes_on(self, stopped: Collection[int]) -> bool:
+        """Whether it trains another epoch."""
+        return not self.is_done and self.place not in stopped and self.run.history[-1].is_finite
 
     def rate(self, done: float) -> float:
         """Its learning rate, where `done` is the fraction of its steps that lie behind it."""
-        return self.config.learning_rate * share_of_rate(self.config.schedule, done)
+        return self.run.config.learning_rate * share_of_rate(self.run.config.schedule, done)
 
 
 @dataclass
 class _Fused:
     """What changes while a stack is trained."""
 
-    all: list[_Member]
     members: list[_Member]
     """Those that are in the stack, in its order."""
-    stack: Stack
-    optimizer: StackedAdam
     training: ImageSet
     validation: ImageSet
     palette: Float[Tensor, "k d"]
+    stack: Stack = field(init=False)
+    optimizer: StackedAdam = field(init=False)
 
     @classmethod
-    def start(cls, configs: Sequence[TrainConfig], data: TrainingData, device: torch.device) -> _Fused:
-        members = [_Member.start(place, config, data, device) for place, config in enumerate(configs)]
-        stack = Stack([member.network for member in members], configs[0])
-        return cls(
-            all=members,
-            members=list(members),
-            stack=stack,
-            optimizer=StackedAdam(stack.weights, configs),
+    def of(cls, members: list[_Member], data: TrainingData, device: torch.device) -> _Fused:
+        fused = cls(
+            members=members,
             training=ImageSet.on(device, data.train_images, data.train_labels),
             validation=ImageSet.on(device, data.validation_images, data.validation_labels),
             palette=torch.tensor(data.palette, device=device),
         )
+        if members:
+            runs = [member.run for member in members]
+            fused.stack = Stack([run.network for run in runs], runs[0].config)
+            fused.optimizer = StackedAdam(fused.stack.weights, [run.config for run in runs])
+            for index, run in enumerate(runs):
+                if run.history:
+                    fused.optimizer.load(index, [run.optimizer.state[weight] for weight in run.network.parameters()])
+        return fused
 
-    def epoch(self) -> list[EpochMetrics]:
-        """Train all members for an epoch and validate them; what each measured, in the order of the stack."""
+    def epoch(self) -> dict[int, EpochMetrics]:
+        """Train all members for an epoch and validate them; what each measured, by its place."""
         started = time.perf_counter()
         train_losses = self._train()
         trained = time.perf_counter()
         scores = self._validate()
-        seconds = time.perf_counter() - started
-        return [
-            EpochMetrics(
-                epoch=len(member.history) + 1,
+        seconds = (time.perf_counter() - started) / len(self.members)
+        images_per_second = len(self.members) * len(self.training) / (trained - started)
+        told = {}
+        for member, train_loss, (loss, accuracy, mse) in zip(self.members, train_losses, scores, strict=True):
+            metrics = EpochMetrics(
+                epoch=len(member.run.history) + 1,
                 train_loss=train_loss,
                 val_loss=loss,
                 val_accuracy=accuracy,
                 val_mse=mse,
                 seconds=seconds,
-                images_per_second=len(self.training) / (trained - started),
+                images_per_second=images_per_second,
             )
-            for member, train_loss, (loss, accuracy, mse) in zip(self.members, train_losses, scores, strict=True)
-        ]
+            member.run.history.append(metrics)
+            told[member.place] = metrics
+        return told
 
     def _train(self) -> list[float]:
         """Step through all batches once; each member's mean loss over the images, read back from the device once."""
         totals = torch.zeros(len(self.members), dtype=torch.float64, device=self.training.images.device)
-        batches = [self.training.shuffled(member.config, generator=member.generator) for member in self.members]
+        runs = [member.run for member in self.members]
+        batches = [self.training.shuffled(run.config, generator=run.generator) for run in runs]
         for step, batch in enumerate(_side_by_side(batches)):
             losses = self.stack.losses(batch)
             gradients = torch.autograd.grad(losses.sum(), self.stack.weights)
@@ -190,9 +180,9 @@ class _Fused:
 
     def _rates(self, step: int) -> list[float]:
         """Each member's learning rate for a step of this epoch."""
-        steps = math.ceil(len(self.training) / self.members[0].config.batch_size)
+        steps = math.ceil(len(self.training) / self.members[0].run.config.batch_size)
         return [
-            member.rate((len(member.history) * steps + step) / (steps * member.config.epochs))
+            member.rate((len(member.run.history) * steps + step) / (steps * member.run.config.epochs))
             for member in self.members
         ]
 
@@ -204,10 +194,15 @@ class _Fused:
         means: list[list[float]] = (totals / self.validation.labels.numel()).tolist()
         return means
 
+    def bring_back(self, index: int, *, with_moments: bool) -> None:
+        """Give a member's run its weights as they are now, and its optimizer what a checkpoint needs."""
+        run = self.members[index].run
+        self.stack.write(index, run.network)
+        if with_moments:
+            run.optimizer.state.update(zip(run.network.parameters(), self.optimizer.state(index), strict=True))
+
     def keep(self, stays: Sequence[int]) -> None:
-        """Let all others leave, each with its weights in its network."""
-        for index in set(range(len(self.members))) - set(stays):
-            self.stack.write(index, self.members[index].network)
+        """Let all others leave; their weights were brought back after the epoch."""
         if len(stays) < len(self.members):
             self.members = [self.members[index] for index in stays]
             self.stack.keep(stays)

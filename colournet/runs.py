@@ -20,10 +20,11 @@ from colournet.data import TrainingData
 from colournet.errors import CheckpointError, ConfigError
 from colournet.evaluation import colourize
 from colournet.metrics import EpochMetrics
+from colournet.mid_course import check_resumable
 from colournet.names import BEST_MODEL, LAST_CHECKPOINT
 from colournet.objective import Objective
 from colournet.spaces import SPACES
-from colournet.training import OnEpoch, TrainResult, check_resumable, train
+from colournet.training import OnEpoch, TrainResult, train
 
 _SAMPLES = 10
 

@@ -8,7 +8,6 @@ makes can be stacked. Members never mix: one whose loss is not finite harms no o
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -87,7 +86,7 @@ class Stack:
 
 
 class StackedAdam:
-    """Adam or AdamW as torch has it, each member with its own rate and weight decay, which pulls at convolutions alone."""
+    """Adam or AdamW as torch has it, each member with its own steps, rate and weight decay, which pulls at convolutions alone."""
 
     def __init__(self, weights: Iterable[Tensor], configs: Sequence[TrainConfig]) -> None:
         first, *_ = weights = list(weights)
@@ -96,25 +95,42 @@ class StackedAdam:
         self._is_decoupled = configs[0].optimizer == "adamw"
         self._means = [torch.zeros_like(weight) for weight in weights]
         self._squares = [torch.zeros_like(weight) for weight in weights]
-        self._steps = 0
+        self._steps = torch.zeros(len(configs), dtype=torch.float64, device=first.device)
+
+    @torch.no_grad()
+    def load(self, member: int, state: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take over a member's state, a weight after the other as torch's Adam has it: `step`, `exp_avg`, `exp_avg_sq`."""
+        for mean, square, kept in zip(self._means, self._squares, state, strict=True):
+            mean[member], square[member] = kept["exp_avg"], kept["exp_avg_sq"]
+            self._steps[member] = kept["step"]
+
+    def state(self, member: int) -> list[dict[str, Tensor]]:
+        """A member's state as `load` takes it; what is in it changes with the next step."""
+        step = self._steps[member].float()
+        return [
+            {"step": step.clone(), "exp_avg": mean[member], "exp_avg_sq": square[member]}
+            for mean, square in zip(self._means, self._squares, strict=True)
+        ]
 
     @torch.no_grad()
     def step(self, weights: list[Tensor], gradients: list[Tensor], rates: Sequence[float]) -> None:
         """Change the weights in place; a rate a member."""
         self._steps += 1
-        speeds = self._decays.new_tensor(rates)
+        speeds = self._steps.new_tensor(rates)
         if self._is_decaying:
-            gradients = self._decay(weights, gradients, speeds)
+            gradients = self._decay(weights, gradients, speeds.to(weights[0].dtype))
         first, second = _BETAS
         torch._foreach_lerp_(self._means, gradients, 1 - first)
         torch._foreach_mul_(self._squares, second)
         torch._foreach_addcmul_(self._squares, gradients, gradients, 1 - second)
         scales = torch._foreach_sqrt(self._squares)
-        torch._foreach_div_(scales, math.sqrt(1 - second**self._steps))
+        bias = (1 - second**self._steps).sqrt().to(weights[0].dtype)
+        torch._foreach_div_(scales, [along(bias, scale) for scale in scales])
         torch._foreach_add_(scales, _EPS)
         updates = torch._foreach_div(self._means, scales)
+        lengths = (-speeds / (1 - first**self._steps)).to(weights[0].dtype)
         for weight, update in zip(weights, updates, strict=True):
-            weight.addcmul_(update, along(speeds, weight), value=-1 / (1 - first**self._steps))
+            weight.addcmul_(update, along(lengths, weight))
 
     def _decay(self, weights: list[Tensor], gradients: list[Tensor], speeds: Tensor) -> list[Tensor]:
         """Pull at the convolution weights, or add the pull to their gradients; answer the gradients to step by."""
@@ -132,7 +148,7 @@ class StackedAdam:
         """Forget all others."""
         self._means = [chosen(held, members) for held in self._means]
         self._squares = [chosen(held, members) for held in self._squares]
-        self._decays = chosen(self._decays, members)
+        self._decays, self._steps = chosen(self._decays, members), chosen(self._steps, members)
 
 
 class _Applied(nn.Module):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from colournet import fused, models, training
+from colournet import mid_course, models
+from colournet.checkpoints import Model, load_model
 from colournet.config import TrainConfig
 from colournet.data import TrainingData, prepare
 from colournet.errors import ConfigError
-from colournet.fused import OWN, shape, train_fused
+from colournet.evaluation import score_model
+from colournet.fused import OnEpochs, train_fused
 from colournet.metrics import EpochMetrics
+from colournet.names import BEST_MODEL, LAST_CHECKPOINT
+from colournet.stackable import OWN, shape
 from colournet.stacks import Stack, StackedAdam
 from colournet.training import TrainResult, train
 
@@ -55,8 +60,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(config: TrainConfig, *, generator: torch.Generator) -> nn.Module:
         return Double(models.build(config, generator=generator))
 
-    monkeypatch.setattr(training, "build", build)
-    monkeypatch.setattr(fused, "build", build)
+    monkeypatch.setattr(mid_course, "build", build)
 
 
 @functools.cache
@@ -145,20 +149,97 @@ def test_a_stack_of_one(double: None) -> None:
     assert_equal(result, train(CONFIG, data), within=EXACT)
 
 
-def stops_at(place: int, epoch: int) -> Callable[[int, EpochMetrics], Literal["stop"] | None]:
-    return lambda member, metrics: "stop" if (member, metrics.epoch) == (place, epoch) else None
+def stops_at(place: int, epoch: int) -> OnEpochs:
+    return lambda told: [place] if place in told and told[place].epoch == epoch else []
 
 
 def test_a_stopped_member_leaves_the_others_as_they_are(double: None) -> None:
     """One that is stopped has the epochs until then; the others go on, in their places, to what they are alone."""
     data = data_of(CONFIG)
 
-    found = train_fused(MEMBERS, data, on_epoch=stops_at(1, 2))
+    found = train_fused(MEMBERS, data, on_epochs=stops_at(1, 2))
 
     assert [len(result.history) for result in found] == [3, 2, 3, 2]
     for result, config in zip(found, MEMBERS, strict=True):
         if config is not MEMBERS[1]:
             assert_equal(result, train(config, data), within=EXACT)
+
+
+def histories(results: Sequence[TrainResult]) -> list[list[Any]]:
+    """What was measured, but for what the clock decides."""
+    return [
+        [dataclasses.replace(metrics, seconds=0.0, images_per_second=0.0) for metrics in result.history]
+        for result in results
+    ]
+
+
+def test_members_are_resumed_to_the_same_bits(tmp_path: Path) -> None:
+    """A stack that was stopped after two epochs goes on from its members' checkpoints as if it had not been."""
+    data, folders = data_of(CONFIG), {place: tmp_path / str(place) for place in range(len(MEMBERS))}
+    whole = train_fused(MEMBERS, data)
+
+    train_fused(MEMBERS, data, on_epochs=lambda told: [p for p in told if told[p].epoch == 2], checkpoint_dirs=folders)
+    checkpoints = {place: folder / LAST_CHECKPOINT for place, folder in folders.items()}
+    resumed = train_fused(MEMBERS, data, resume_from=checkpoints, checkpoint_dirs=folders)
+
+    assert histories(resumed) == histories(whole)
+    for place, result in enumerate(whole):
+        kept = load_model(folders[place] / BEST_MODEL)
+        assert score_model(kept, data.validation_images).loss == pytest.approx(result.best.val_loss, rel=1e-5)
+
+
+def test_members_of_different_ages_share_a_stack(double: None, tmp_path: Path) -> None:
+    """One that has two epochs behind it, which it trained alone, and a fresh one: both are what they are alone."""
+    data, old, fresh = data_of(CONFIG), MEMBERS[1], MEMBERS[2]
+    train(
+        old.replace(form="reference"),
+        data,
+        on_epoch=lambda m: "stop" if m.epoch == 2 else None,
+        checkpoint_dir=tmp_path,
+    )
+
+    found = train_fused([old, fresh], data, resume_from={0: tmp_path / LAST_CHECKPOINT})
+
+    assert_equal(found[0], train(old, data), within=CLOSE)  # the weights of a checkpoint are read in single precision
+    assert_equal(found[1], train(fresh, data), within=EXACT)
+
+
+def test_a_member_goes_on_alone(tmp_path: Path) -> None:
+    """What a stack left of a member is a checkpoint like any other: `train` goes on with it."""
+    data, config = data_of(CONFIG), MEMBERS[1].replace(form="reference")
+    train_fused(
+        [CONFIG.replace(form="reference"), config], data, on_epochs=stops_at(1, 2), checkpoint_dirs={1: tmp_path}
+    )
+
+    alone = train(config, data, resume_from=tmp_path / LAST_CHECKPOINT)
+
+    for ours, theirs in zip(alone.history, train(config, data).history, strict=True):
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=ROUGH)
+
+
+def test_a_member_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
+    """A checkpoint of all its epochs leaves nothing to train; the others are trained."""
+    data = data_of(CONFIG)
+    (done,) = train_fused([CONFIG], data, checkpoint_dirs={0: tmp_path})
+
+    found = train_fused(MEMBERS[:2], data, resume_from={0: tmp_path / LAST_CHECKPOINT})
+
+    assert histories(found[:1]) == histories([done])
+    assert len(found[1].history) == MEMBERS[1].epochs
+
+
+def test_models_are_shown_as_they_are_after_each_epoch() -> None:
+    """What is shown of a member scores what its epoch says."""
+    data, seen = data_of(CONFIG), []
+
+    def look(place: int, epoch: int, model: Model) -> None:
+        seen.append((place, epoch, score_model(model, data.validation_images).loss))
+
+    found = train_fused(MEMBERS[:2], data, on_model=look)
+
+    assert len(seen) == sum(len(result.history) for result in found)
+    for place, epoch, loss in seen:
+        assert loss == pytest.approx(found[place].history[epoch - 1].val_loss, rel=1e-5)
 
 
 def test_a_diverging_member_harms_no_other(double: None) -> None:
@@ -176,7 +257,11 @@ def test_every_epoch_of_every_member_is_told() -> None:
     """Members are told of by their places, epoch by epoch, with what their results hold."""
     told: list[tuple[int, EpochMetrics]] = []
 
-    found = train_fused(MEMBERS, data_of(CONFIG), on_epoch=lambda place, metrics: told.append((place, metrics)))
+    def note(epochs: Mapping[int, EpochMetrics]) -> Collection[int]:
+        told.extend(epochs.items())
+        return []
+
+    found = train_fused(MEMBERS, data_of(CONFIG), on_epochs=note)
 
     assert [(place, metrics.epoch) for place, metrics in told] == [
         *[(place, 1) for place in range(4)],

@@ -21,7 +21,7 @@ from study.layout import StudyLayout
 from study.records import ENDED, Event, StudyRecord, TrialRecord
 from study.worker_time import WorkerTime
 
-_FORMAT = 1
+_FORMAT = 2
 _LEAST_BYTES = 4_000_000
 """A record that is shorter is read in no time."""
 _GROWTH = 1.25

@@ -91,6 +91,7 @@ _MAY_HAVE_SESSION: Mapping[str, _Field] = {
     "time_budget_seconds": _SCORE,
     "epoch_budget": _COUNT,
     "gpus_per_trial": _SCORE,
+    "fused": _COUNT,
 }
 
 TRIAL_FIELDS: Mapping[str, Mapping[str, _Field]] = {
@@ -111,6 +112,7 @@ STUDY_FIELDS: Mapping[str, Mapping[str, _Field]] = {
 }
 MAY_HAVE: Mapping[str, Mapping[str, _Field]] = {
     "asked": {"enqueued": _COUNT, "form": _one_of(*FORMS)},
+    "started": {"fused": _COUNT},
     "epoch": {"filled_in": _FLAG},
     "completed": dict.fromkeys(TEST_SCORES, _SCORE),
     "interrupted": {"reason": _one_of(*INTERRUPTIONS), "message": _TEXT},

@@ -100,6 +100,14 @@ _RESOURCES = (
         show_default=True,
         help="Whole GPUs, a part of one, or `auto`: the part is measured before the first trial.",
     ),
+    click.option(
+        "--fuse",
+        "fused",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Train up to so many trials that differ in no shape as one stacked network, in the place of one. For GPUs.",
+    ),
     click.option("--memory-per-trial", type=Amount("SIZE"), help="Memory to set aside for a trial, such as 2GB."),
     click.option(
         "--resource",
@@ -127,7 +135,16 @@ _RESOURCES = (
         help="Where nodes keep trials' files if they do not share --results: a shared path, s3://BUCKET/PREFIX, gs://...",
     ),
 )
-_PLAIN = ("address", "cpus", "cpus_per_trial", "gpus_per_trial", "memory_per_trial", "wait_seconds", "storage")
+_PLAIN = (
+    "address",
+    "cpus",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "fused",
+    "memory_per_trial",
+    "wait_seconds",
+    "storage",
+)
 _BUDGET = {
     "seconds": click.option(
         "--time-budget", "seconds", type=Amount("TIME"), help="End after so long, such as 90s, 30m or 2h; resumable."

@@ -112,6 +112,10 @@ def _reasons(folder: StudyFolder, trial: TrialRecord, config: TrainConfig, bundl
     device = str(choose_device(config.device))
     if device != trial.device:
         reasons.append(f"device was {trial.device}, is {device}")
+    if trial.fused > 1:
+        reasons.append(
+            f"it was trained in a stack of {trial.fused}, whose sums differ in their last digits, and is alone now"
+        )
     if bundle.fingerprint != folder.manifest["data"]["fingerprint"]:
         reasons.append("the images or palettes are not the same")
     return tuple(reasons)

@@ -78,6 +78,7 @@ def trial_json(trial: TrialRecord) -> dict[str, Any]:
         "ended": trial.ended,
         "host": trial.host,
         "device": trial.device,
+        "fused": trial.fused,
         "parameters": trial.parameters,
         "checkpoint": trial.checkpoint,
         "test": dict(trial.test),
@@ -186,7 +187,8 @@ def trial_text(folder: StudyFolder, trial: TrialRecord) -> str:
     if trial.test:
         scores = ", ".join(f"{name} {'nan' if score is None else f'{score:.6g}'}" for name, score in trial.test.items())
         lines.append(f"  tested     {scores}, by the best epoch's model")
-    lines.append(f"  seed       {trial.seed}, attempt {trial.attempt}, on {trial.host} ({trial.device})")
+    stack = f", in a stack of {trial.fused}" if trial.fused > 1 else ""
+    lines.append(f"  seed       {trial.seed}, attempt {trial.attempt}, on {trial.host} ({trial.device}){stack}")
     lines += [f"  {name} = {format_value(value)}" for name, value in trial.params.items()]
     header = ["epoch", "train loss", "val loss", "val accuracy", "seconds"]
     names = ("train_loss", "val_loss", "val_accuracy", "seconds")

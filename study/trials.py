@@ -37,6 +37,8 @@ class TrialRecord:
     device: str | None = None
     parameters: int | None = None
     """Number of trained weights of its network."""
+    fused: int = 1
+    """How many trials were trained as one stack with it in the latest attempt, itself included."""
     epochs: dict[int, Event] = field(default_factory=dict)
     """The `epoch` event of each epoch; where attempts repeat one, the later attempt's."""
     trained: int = 0
@@ -103,6 +105,7 @@ def _start(trial: TrialRecord, event: Event) -> None:
     trial.reason = trial.message = None
     trial.started = trial.started or event["time"]
     trial.host, trial.device, trial.parameters = event["host"], event["device"], event["parameters"]
+    trial.fused = event.get("fused", 1)
 
 
 def _check_epoch(trial: TrialRecord, event: Event) -> None:

@@ -2,11 +2,13 @@
 
 A worker's time for an attempt goes from when it was free, which is when the trial before it ended, to when this one ends. So
 all is in it that is no epoch: waiting for a trial, making its network, writing checkpoints and pictures, telling the driver and
-waiting for its record. Of a worker's first trial it goes from when that was asked, the start of its process included.
+waiting for its record. Of a worker's first trial it goes from when that was asked, the start of its process included. Trials that
+a worker trains as one stack share its time, as they share the seconds of their epochs: all spells together are what it took.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,10 +36,25 @@ class Spell(NamedTuple):
 
 @dataclass
 class _Open:
-    worker: _Worker
-    since: str
     is_warm: bool
+    seconds: float = 0.0
     epoch_seconds: float = 0.0
+
+
+@dataclass
+class _Busy:
+    """A worker: until when its time was shared out, whether it has run a trial before, and its spells by their trials."""
+
+    since: str
+    is_warm: bool = False
+    spells: dict[int, _Open] = field(default_factory=dict)
+
+    def share(self, now: str) -> None:
+        """Share the time until now among those that run."""
+        elapsed = (datetime.fromisoformat(now) - datetime.fromisoformat(self.since)).total_seconds()
+        self.since = now
+        for spell in self.spells.values():
+            spell.seconds += elapsed / len(self.spells)
 
 
 @dataclass
@@ -46,8 +63,8 @@ class WorkerTime:
 
     spells: list[Spell] = field(default_factory=list)
     _asked: dict[int, str] = field(default_factory=dict)
-    _open: dict[int, _Open] = field(default_factory=dict)
-    _free: dict[_Worker, str] = field(default_factory=dict)
+    _workers: dict[_Worker, _Busy] = field(default_factory=dict)
+    _worker_of: dict[int, _Worker] = field(default_factory=dict)  # of each trial that runs
 
     def apply(self, event: Event) -> None:
         """Fold one more event, which must be one that the record accepted."""
@@ -60,19 +77,18 @@ class WorkerTime:
         return {
             "spells": self.spells,
             "asked": list(self._asked.items()),
-            "open": [(trial, vars(spell)) for trial, spell in self._open.items()],
-            "free": list(self._free.items()),
+            "workers": [(worker, dataclasses.asdict(busy)) for worker, busy in self._workers.items()],
         }
 
     @classmethod
     def from_mapping(cls, told: Mapping[str, Any]) -> WorkerTime:
         """What `to_mapping` told, by way of JSON."""
-        return cls(
-            spells=[Spell(*spell) for spell in told["spells"]],
-            _asked=dict(told["asked"]),
-            _open={trial: _Open(**{**spell, "worker": tuple(spell["worker"])}) for trial, spell in told["open"]},
-            _free={tuple(worker): since for worker, since in told["free"]},
-        )
+        found = cls(spells=[Spell(*spell) for spell in told["spells"]], _asked=dict(told["asked"]))
+        for (host, pid), busy in told["workers"]:
+            spells = {int(trial): _Open(**spell) for trial, spell in busy["spells"].items()}
+            found._workers[host, pid] = _Busy(busy["since"], busy["is_warm"], spells)
+            found._worker_of |= dict.fromkeys(spells, (host, pid))
+        return found
 
     @property
     def costs(self) -> list[float]:
@@ -94,37 +110,53 @@ class WorkerTime:
 
     def _begin_session(self, _: Event) -> None:
         self._asked.clear()
-        self._open.clear()
-        self._free.clear()
+        self._workers.clear()
+        self._worker_of.clear()
 
     def _ask(self, event: Event) -> None:
         self._asked[event["trial"]] = event["time"]
 
     def _start(self, event: Event) -> None:
-        worker = (event["host"], event["pid"])
-        free = self._free.pop(worker, None)
-        asked = self._asked.pop(event["trial"], event["time"])  # of one handed out again it is not told when
-        self._open[event["trial"]] = _Open(worker, asked if free is None else free, is_warm=free is not None)
+        number, worker = event["trial"], (event["host"], event["pid"])
+        asked = self._asked.pop(number, event["time"])  # of one handed out again it is not told when
+        self._close(number, event["time"])
+        busy = self._workers.setdefault(worker, _Busy(since=asked))
+        was_idle = not busy.spells
+        if not was_idle:
+            busy.share(event["time"])
+        busy.spells[number] = _Open(busy.is_warm)
+        if was_idle:
+            busy.share(event["time"])
+        self._worker_of[number] = worker
 
     def _add_epoch(self, event: Event) -> None:
         if not event.get("filled_in"):
-            self._open[event["trial"]].epoch_seconds += event["seconds"] or 0.0
+            worker = self._worker_of[event["trial"]]
+            self._workers[worker].spells[event["trial"]].epoch_seconds += event["seconds"] or 0.0
 
     def _end(self, event: Event) -> None:
-        spell = self._open.pop(event["trial"], None)
+        spell = self._close(event["trial"], event["time"])
         if spell is None:  # it was pruned or given up while no worker had it
             return
-        self._free[spell.worker] = event["time"]
-        seconds = (datetime.fromisoformat(event["time"]) - datetime.fromisoformat(spell.since)).total_seconds()
         self.spells.append(
             Spell(
                 trial=event["trial"],
                 outcome=event["event"],
                 is_warm=spell.is_warm,
-                seconds=max(seconds, spell.epoch_seconds),
+                seconds=max(spell.seconds, spell.epoch_seconds),
                 epoch_seconds=spell.epoch_seconds,
             )
         )
+
+    def _close(self, number: int, now: str) -> _Open | None:
+        """Take a trial from its worker, if it has one, which is warm from then on."""
+        worker = self._worker_of.pop(number, None)
+        if worker is None:
+            return None
+        busy = self._workers[worker]
+        busy.share(now)
+        busy.is_warm = True
+        return busy.spells.pop(number)
 
 
 _FOLDS: dict[str, Callable[[WorkerTime, Event], None]] = {

@@ -7,6 +7,7 @@ and then ends the process.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -110,15 +111,15 @@ class Cluster:
 
     def demand(self, trials: int) -> None:
         """Tell the cluster's autoscaler, if it has one, how many trials there are to be run: it counts those that run in."""
-        trials = min(trials, _MOST_DEMANDED)
-        if not self.is_shared or trials == self._demanded:
+        places = min(math.ceil(trials / self._resources.fused), _MOST_DEMANDED)
+        if not self.is_shared or places == self._demanded:
             return
         from ray.autoscaler.sdk import request_resources
 
-        self._demanded = trials
-        labels = [dict(self._resources.labels)] * trials if self._resources.labels else None
+        self._demanded = places
+        labels = [dict(self._resources.labels)] * places if self._resources.labels else None
         with suppress(RuntimeError, OSError):  # a hint: without it the study just does not grow
-            request_resources(bundles=[self._resources.bundle] * trials, bundle_label_selectors=labels)
+            request_resources(bundles=[self._resources.bundle] * places, bundle_label_selectors=labels)
 
     def ask(self, nodes: Sequence[Node], call: Callable[..., Any], *arguments: Any, seconds: float) -> list[Any]:
         """Call a function on some nodes, with the node's number here before the arguments.

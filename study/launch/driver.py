@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from colournet.config import TrainConfig
 from study import best
 from study.errors import StudyError
 from study.launch import failures, retention
 from study.launch.away import Away
+from study.launch.dealer import Dealer
 from study.launch.ending import Ending
 from study.launch.messages import Answer, Report, Task
 from study.launch.retention import Retention
@@ -39,8 +39,10 @@ class Driver:
         trials: int | None,
         limits: Limits | None = None,
         budget: Budget | None = None,
+        is_fusing: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
+        """With `is_fusing` new trials are computed in the form of which stacks are made."""
         self.space = folder.space
         self.name = folder.name
         self.limits = limits or Limits()
@@ -53,6 +55,16 @@ class Driver:
         self.target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
         self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
+        self._dealer = Dealer(
+            folder,
+            self.record,
+            source,
+            self._roster,
+            self.limits,
+            append=self._append,
+            trials=trials,
+            is_fusing=is_fusing,
+        )
         self._failed: list[TrialRecord] = []  # in a row
         self._trained = self.record.trained
         self._on_event = on_event
@@ -73,12 +85,12 @@ class Driver:
     @property
     def is_over(self) -> bool:
         """Whether nothing runs, and nothing more will be handed out."""
-        return not self.live and (self.ending.reason is not None or not self._has_more)
+        return not self.live and (self.ending.reason is not None or not self._dealer.has_more)
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was asked for has ended."""
-        return not self.live and not self._has_more
+        return not self.live and not self._dealer.has_more
 
     def make_good(self) -> None:
         """Do what an earlier driver decided and died before doing: bring home, publish the best, delete what is over."""
@@ -92,17 +104,15 @@ class Driver:
 
     def next_task(self) -> Task | None:
         """The next trial, interrupted ones first; None while none may begin."""
-        self._prune_condemned()
-        if self.ending.reason or not self._has_more or not self._may_begin():
-            return None
-        if not self._roster.waiting:
-            self._roster.add(self._ask())
-        number = self._roster.waiting[0]
-        if not self._retention.has_room(number, self._roster.live):
-            if not self.live:
-                self.ending.give_up(self._retention.too_small(number))
-            return None
-        return self._task(self._roster.hand_out())
+        return next(iter(self.next_tasks(1)), None)
+
+    def next_tasks(self, most: int) -> list[Task]:
+        """The next trials, at most so many, all of which can be trained as one stack; none while none may begin."""
+        tasks: list[Task] = []
+        while len(tasks) < most and (number := self._next(like=tasks[0].number if tasks else None)) is not None:
+            self._roster.hand_out(number)
+            tasks.append(self._dealer.task(number))
+        return tasks
 
     def receive(self, number: int, report: Report) -> Answer:
         """Record what a worker tells, and answer whether its trial goes on."""
@@ -162,9 +172,17 @@ class Driver:
             self.ending.give_up(caught)
         return reason
 
-    @property
-    def _has_more(self) -> bool:
-        return bool(self._roster.waiting) or self.target is None or len(self.record.trials) < self.target
+    def _next(self, *, like: int | None) -> int | None:
+        """The next trial, or the next that can be trained as one stack with another; None while none may begin."""
+        self._prune_condemned()
+        if self.ending.reason or not self._dealer.has_more or not self._may_begin():
+            return None
+        number = self._dealer.choose(like=like)
+        if number is None or self._retention.has_room(number, self._roster.live):
+            return number
+        if not self.live:
+            self.ending.give_up(self._retention.too_small(number))
+        return None
 
     def _may_begin(self) -> bool:
         """Whether one more trial may run beside those that do."""
@@ -173,29 +191,6 @@ class Driver:
         if not self.live:
             self.ending.stop("budget")
         return False
-
-    def _task(self, number: int) -> Task:
-        trial, objective = self.record.trials[number], self.space.objective
-        return Task(
-            number=number,
-            folder=str(self._folder.layout.trial(number).root.resolve()),
-            config=self.space.config(trial.params, seed=trial.seed, form=trial.form).to_mapping(),
-            metric=objective.metric,
-            goal=objective.goal,
-            attempts=trial.attempt,
-            timeout_seconds=self.limits.trial_timeout_seconds,
-            storage=self._away.place(number),
-            is_tested=self._source.is_tested,
-        )
-
-    def _ask(self) -> int:
-        index = self.record.next_enqueued
-        known = self._source.known[index] if index < len(self._source.known) else None
-        number, params = self._source.ask(known)
-        named = {} if known is None else {"enqueued": index}
-        form = self.space.config(params, form=TrainConfig.form).form
-        self._append("asked", number, params=params, seed=self._source.seed(number), form=form, **named)
-        return number
 
     def _prune_condemned(self) -> None:
         """End trials that were to be pruned when their driver died between the epoch and the verdict."""

@@ -31,6 +31,13 @@ def released() -> Iterator[None]:
             torch.cuda.empty_cache()
 
 
+def let_go(error: Exception, *, was_out_of_memory: bool) -> None:
+    """Let an error that was logged hold nothing any more of what the trial held; where that was too much, find all of it."""
+    error.__traceback__ = None
+    if was_out_of_memory:
+        collect()
+
+
 def collect() -> None:
     """Find what is held by nobody, which takes some tenths of a second, and give it back, also what torch has in reserve."""
     gc.collect()

@@ -6,12 +6,13 @@ A worker tells by `Report`s, each a small JSON-ready mapping whose `event` is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Report = Mapping[str, Any]
-"""`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history. `epoch`: attempt and the epoch's metrics.
+"""`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history, and of a stack how many are `fused`.
+`epoch`: attempt and the epoch's metrics.
 `finished`: attempt, and of a trial that is tested its test_loss, test_accuracy and test_mse. `failed`: attempt, reason
 (`diverged`, `error`, `out_of_memory`, `disk_full`), message."""
 
@@ -19,6 +20,10 @@ Answer = Literal["continue", "stop"]
 
 Tell = Callable[[Report], None]
 """How a worker tells. It may not return: a trial that is to stop is ended inside the call."""
+
+TellAll = Callable[[Sequence[tuple[int, Report]]], Collection[int]]
+"""How a worker tells of several trials at once, by their numbers. It answers the numbers of all that are to stop, or have
+ended; if those are all, it does not return."""
 
 
 @dataclass(frozen=True, kw_only=True)

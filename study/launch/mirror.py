@@ -11,13 +11,13 @@ import dataclasses
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from colournet import files
-from study.launch.messages import Report, Task, Tell
+from study.launch.messages import Report, Task, TellAll
 from study.launch.storage import Storage, StorageError
 from study.layout import TrialLayout, attempt_name, attempt_of
 
@@ -28,34 +28,45 @@ _WAIT_SECONDS = 1.0
 _T = TypeVar("_T")
 
 
-def run_mirrored(task: Task, run: Callable[[Task, Tell], None], tell: Tell) -> None:
-    """Run a trial whose files are kept in `task.storage`: begin with what is there, and leave there what changes.
+def run_mirrored(tasks: Sequence[Task], run: Callable[[Sequence[Task], TellAll], None], tell: TellAll) -> None:
+    """Run trials whose files are kept in their `storage`: begin with what is there, and leave there what changes.
 
     A storage that does not answer is told as a disk that is full would be: it is no trial's fault.
     """
     try:
-        _run(task, run, tell)
+        with contextlib.ExitStack() as scratch:
+            here = {task.number: _Mirrored(task, Path(scratch.enter_context(_folder()))) for task in tasks}
+
+            def push_and_tell(told: Sequence[tuple[int, Report]]) -> Collection[int]:
+                for number, report in told:
+                    here[number].push(has_failed=report["event"] == "failed")
+                return tell(told)
+
+            run([mirrored.task for mirrored in here.values()], push_and_tell)
     except StorageError as error:
-        tell({"event": "failed", "attempt": task.attempts, "reason": "disk_full", "message": str(error)})
+        fields = {"event": "failed", "reason": "disk_full", "message": str(error)}
+        tell([(task.number, {**fields, "attempt": task.attempts}) for task in tasks])
 
 
-def _run(task: Task, run: Callable[[Task, Tell], None], tell: Tell) -> None:
-    assert task.storage is not None
-    with tempfile.TemporaryDirectory(prefix="study-trial-", ignore_cleanup_errors=True) as scratch:
-        layout, storage = TrialLayout(Path(scratch)), Storage(task.storage)
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="study-trial-", ignore_cleanup_errors=True)
+
+
+class _Mirrored:
+    """A trial in a folder of this node."""
+
+    def __init__(self, task: Task, folder: Path) -> None:
+        assert task.storage is not None
+        storage = Storage(task.storage)
         attempt = _claim(storage, behind=task.attempts)
-        mirror = Mirror(storage, layout)
-        mirror.pull(before=attempt)
+        self._mirror = Mirror(storage, TrialLayout(folder))
+        self._mirror.pull(before=attempt)
+        self.task = dataclasses.replace(task, folder=str(folder), attempts=attempt - 1)
 
-        def push_and_tell(report: Report) -> None:
-            if report["event"] == "failed":
-                with contextlib.suppress(StorageError):
-                    mirror.push()
-            else:
-                mirror.push()
-            tell(report)
-
-        run(dataclasses.replace(task, folder=scratch, attempts=attempt - 1), push_and_tell)
+    def push(self, *, has_failed: bool) -> None:
+        """Bring the storage up to date; of a trial that has failed as far as it goes."""
+        with contextlib.suppress(StorageError) if has_failed else contextlib.nullcontext():
+            self._mirror.push()
 
 
 class Mirror:

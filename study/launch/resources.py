@@ -25,6 +25,8 @@ class Resources:
     """A whole number, or a part of one GPU."""
     is_packed: bool = False
     """Whether the part of a GPU is measured before the first trial, as `study.launch.packing` has it."""
+    fused: int = 1
+    """How many trials of one shape share that as one stacked network, at most."""
     cpus: int | None = None
     """CPUs of the local Ray; all of the machine by default. Has no meaning on a cluster."""
     address: str | None = None
@@ -49,6 +51,11 @@ class Resources:
             raise LaunchError(
                 f"a trial cannot take {self.gpus_per_trial:g} GPUs",
                 hint="take whole GPUs, or a part of one, such as 0.5",
+            )
+        if self.fused > 1 and self.is_packed:
+            raise LaunchError(
+                "what a stack of trials takes of a GPU is not measured",
+                hint="name it, as in --gpus-per-trial 0.5, or leave --fuse out",
             )
         for name in self.custom:
             if name in _OWN_OPTIONS:

@@ -41,11 +41,14 @@ class Roster:
         """Let a new trial wait behind the others."""
         self._waiting.append(number)
 
-    def hand_out(self) -> int:
-        """Give the next trial to a worker."""
-        number = self._waiting.popleft()
+    def is_alone(self, number: int) -> bool:
+        """Whether a trial must have nothing run beside it."""
+        return number in self._alone
+
+    def hand_out(self, number: int) -> None:
+        """Give a trial that waits to a worker."""
+        self._waiting.remove(number)
         self._live[number] = None
-        return number
 
     def start(self, number: int) -> None:
         """Its worker has begun."""

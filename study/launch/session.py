@@ -134,6 +134,7 @@ class Plan:
             "pid": os.getpid(),
             "workers": workers,
             "gpus_per_trial": resources.gpus_per_trial,
+            **({"fused": resources.fused} if resources.fused > 1 else {}),
             "limits": self.limits.to_mapping(),
             **self.budget.to_mapping(),
             **({"space": self.space.text} if self.is_new else {}),
@@ -178,6 +179,7 @@ def run(
     make_source: Callable[[Space, StudyFolder, StudyRecord], Source] = _rebuild,
 ) -> StudyFolder:
     """Drive a study's trials until `plan` is done or the study is to end; raises as `launch` where it is resumable."""
+    _check_stackable(plan.space, resources)
     with (
         folder.write() as writer,
         captured(folder.layout.log) as console,
@@ -201,9 +203,18 @@ def run(
             _begin(folder, writer, plan, packed, workers=cluster.capacity)
             if resources.address is not None:
                 display.warn(trust.warning())
+            if resources.fused > 1 and not packed.resources.gpus_per_trial:
+                display.warn("--fuse is for GPUs: on CPUs a stack takes longer than its trials take one after another")
             limits, budget = plan.limits, plan.budget
             driver = Driver(
-                folder, writer, source, trials=plan.trials, limits=limits, budget=budget, on_event=display.tell
+                folder,
+                writer,
+                source,
+                trials=plan.trials,
+                limits=limits,
+                budget=budget,
+                is_fusing=resources.fused > 1,
+                on_event=display.tell,
             )
             display.follow(driver.ending)
             signals.ending = driver.ending
@@ -215,6 +226,15 @@ def run(
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)
     return folder
+
+
+def _check_stackable(space: Space, resources: Resources) -> None:
+    """Raise `LaunchError` if trials are to be fused whose form cannot be."""
+    if resources.fused > 1 and space.fixed.get("form", "reference") != "reference":
+        raise LaunchError(
+            f'form = "{space.fixed["form"]}" cannot be trained as a stack',
+            hint='leave form out of the space, or --fuse out of the command; a stack computes in form = "reference"',
+        )
 
 
 def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, packed: packing.Packed, *, workers: int) -> None:

@@ -18,14 +18,24 @@ def logged(tell: Tell, path: Path) -> Tell:
     """Write down each report before it is told, and that the trial was told to stop; where that cannot be written, it is not."""
 
     def write_and_tell(report: Report) -> None:
-        write(path, _LINES[report["event"]](report))
+        write_report(path, report)
         try:
             tell(report)
         except SystemExit:  # how Tune ends a trial that is to stop; the record says why
-            write(path, f"attempt {report['attempt']}: told to stop, pruned or to go on later")
+            write_stop(path, report["attempt"])
             raise
 
     return write_and_tell
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Add the line of a report."""
+    write(path, _LINES[report["event"]](report))
+
+
+def write_stop(path: Path, attempt: int) -> None:
+    """Add that the trial was told to stop."""
+    write(path, f"attempt {attempt}: told to stop, pruned or to go on later")
 
 
 def write(path: Path, text: str) -> None:
@@ -41,6 +51,7 @@ def write_error(path: Path, attempt: int) -> None:
 
 def _started(report: Mapping[str, Any]) -> str:
     behind = f", goes on from epoch {report['resumed_from_epoch']}" if report["resumed_from_epoch"] else ""
+    behind += f", one of a stack of {report['fused']}" if "fused" in report else ""
     where = f"on {socket.gethostname()} ({report['device']}), process {report['pid']}"
     return f"attempt {report['attempt']}: begins {where}, {report['parameters']} weights{behind}"
 

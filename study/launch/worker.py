@@ -1,38 +1,21 @@
-"""What a worker does with a trial: claim an attempt, train, tell of every epoch. Knows neither ray nor optuna."""
+"""What a worker does with a trial, or with several of one shape: train, tell of every epoch. Knows neither ray nor optuna."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import faulthandler
 import functools
-import os
-import socket
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-import torch
-
-from colournet import checkpoints, files, optimization
-from colournet.checkpoints import Model
+from colournet import optimization
 from colournet.config import TrainConfig
 from colournet.data import DataBundle
-from colournet.devices import choose_device
-from colournet.errors import CheckpointError, DivergedError, UserError
-from colournet.evaluation import score_model
-from colournet.metrics import EpochMetrics, json_number
-from colournet.models import build, count_parameters
-from colournet.objective import Objective
-from colournet.runs import is_pictured, save_picture, save_samples
+from colournet.errors import DivergedError
+from colournet.fused import train_fused
+from colournet.metrics import EpochMetrics
+from colournet.models import build
 from colournet.training import train
 from study.launch import memory, trial_log
-from study.launch.messages import Task, Tell
-from study.launch.storage import StorageError
-from study.layout import TrialLayout
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_OVERTIME_SECONDS = 5.0  # beyond a tenth of the limit: an epoch that ends in time ends the trial, not the process
+from study.launch.attempt import Attempt
+from study.launch.messages import Report, Task, Tell, TellAll
 
 
 @functools.cache
@@ -42,6 +25,19 @@ def warm_up() -> None:
     optimization.make_optimizer(build(config), config)
 
 
+def run(tasks: Sequence[Task], bundle: DataBundle, tell: TellAll) -> None:
+    """Train a trial by itself, or several of one shape as one stack."""
+    if len(tasks) > 1:
+        run_stack(tasks, bundle, tell)
+        return
+    (task,) = tasks
+
+    def tell_of_it(report: Report) -> None:
+        tell([(task.number, report)])
+
+    run_trial(task, bundle, tell_of_it)
+
+
 @memory.released()
 def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     """Train the trial of `task`, from its newest checkpoint if it has one, and tell how it goes.
@@ -49,136 +45,110 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
     All of it is in the trial's log too. Whatever goes wrong in training is told as `failed`; the worker lives on. Only
     an attempt that hangs far beyond its time limit takes its process along. However it ends, nothing of it stays in memory.
     """
-    layout, attempt = TrialLayout(Path(task.folder)), 0
-    tell = trial_log.logged(tell, layout.log)
+    attempt = Attempt(task)
+    tell = trial_log.logged(tell, attempt.layout.log)
     try:
-        attempt = _claim_attempt(layout, behind=task.attempts)
-        with _watchdog(layout, attempt, task.timeout_seconds):
-            config = TrainConfig.from_mapping(task.config)
-            files.write_text(layout.config, config.to_toml())
-            history = _adopt_checkpoint(layout, attempt, config)
-            tell(_started(attempt, config, history))
-            _train(task, config, bundle, attempt=attempt, resume=bool(history), tell=tell)
-            tell({"event": "finished", "attempt": attempt, **_finish(task, bundle, layout.model(attempt))})
+        attempt.claim()
+        with attempt.watched():
+            attempt.prepare()
+            tell(attempt.started())
+            train(
+                attempt.config,
+                bundle.for_run(attempt.config),
+                on_model=lambda epoch, model: attempt.picture(epoch, model, bundle),
+                on_epoch=lambda metrics: tell(attempt.epoch(metrics)),
+                resume_from=attempt.checkpoint,
+                checkpoint_dir=attempt.folder,
+                objective=attempt.objective,
+            )
+            tell(attempt.finish(bundle))
     except DivergedError as error:
-        tell({"event": "failed", "attempt": attempt, "reason": "diverged", "message": error.message})
+        tell(attempt.failed("diverged", error.message))
     except Exception as error:  # noqa: BLE001 (the boundary of a trial: any error is the trial's, told and logged)
-        trial_log.write_error(layout.log, attempt)
-        reason = _reason(error)
-        message = error.message if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        error.__traceback__ = None  # it holds what the trial held
-        if reason == "out_of_memory":
-            memory.collect()
-        tell({"event": "failed", "attempt": attempt, "reason": reason, "message": message.splitlines()[0][:500]})
+        report = attempt.failed_by(error)
+        memory.let_go(error, was_out_of_memory=report["reason"] == "out_of_memory")
+        tell(report)
 
 
-def _reason(error: Exception) -> str:
-    """The class of an error: `out_of_memory`, `disk_full`, also of a storage that does not answer, or else just `error`."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-        return "out_of_memory"
-    has_no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
-    return "disk_full" if has_no_room or isinstance(error, StorageError) else "error"
+@memory.released()
+def run_stack(tasks: Sequence[Task], bundle: DataBundle, tell: TellAll) -> None:
+    """Train trials of one shape as one stack, each told of, resumed and ended as `run_trial` does it.
 
-
-@contextlib.contextmanager
-def _watchdog(layout: TrialLayout, attempt: int, timeout_seconds: float | None) -> Iterator[None]:
-    """End this process if the block hangs beyond its time limit, leaving where each thread was in `stacks`.
-
-    It does not need Python's lock, which a hanging extension may hold.
+    What goes wrong is told of all that are still under way. The time limit of the first is watched; all have the same.
     """
-    if timeout_seconds is None:
-        yield
-        return
-    path = layout.stacks(attempt)
-    with path.open("w", encoding="utf-8") as file:
-        faulthandler.dump_traceback_later(timeout_seconds * 1.1 + _OVERTIME_SECONDS, exit=True, file=file)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-            path.unlink(missing_ok=True)
-
-
-def _train(task: Task, config: TrainConfig, bundle: DataBundle, *, attempt: int, resume: bool, tell: Tell) -> None:
-    layout = TrialLayout(Path(task.folder))
-
-    def picture(epoch: int, model: Model) -> None:
-        if is_pictured(epoch) and not task.is_tested:
-            layout.pictures.mkdir(exist_ok=True)
-            save_picture(layout.picture(epoch), model, bundle.validation_images)
-
-    train(
-        config,
-        bundle.for_run(config),
-        on_model=picture,
-        on_epoch=lambda metrics: tell({"event": "epoch", "attempt": attempt, **metrics.to_mapping()}),
-        resume_from=layout.checkpoint(attempt) if resume else None,
-        checkpoint_dir=layout.attempt(attempt),
-        objective=Objective(task.metric, task.goal),
-    )
-
-
-def _finish(task: Task, bundle: DataBundle, path: Path) -> dict[str, float | None]:
-    """Leave samples by the best epoch's model, and answer what it scores on the test images, if it is to be tested."""
-    model = checkpoints.load_model(path)
-    model.network.to(choose_device(model.config.device))
-    save_samples(TrialLayout(Path(task.folder)).samples, model, bundle.validation_images)
-    if not task.is_tested:
-        return {}
-    assert bundle.test_images is not None
-    found = score_model(model, bundle.test_images)
-    return {
-        "test_loss": json_number(found.loss),
-        "test_accuracy": json_number(found.accuracy),
-        "test_mse": json_number(found.mse),
-    }
-
-
-def _claim_attempt(layout: TrialLayout, *, behind: int) -> int:
-    """Make the folder of the next attempt after `behind`; making it is the claim, so two workers never share one."""
-    layout.root.mkdir(parents=True, exist_ok=True)
-    while True:
-        attempt = max(behind, *layout.attempts(), 0) + 1
-        try:
-            layout.attempt(attempt).mkdir()
-        except FileExistsError:
-            continue
-        return attempt
-
-
-def _adopt_checkpoint(layout: TrialLayout, attempt: int, config: TrainConfig) -> Sequence[EpochMetrics]:
-    """Copy the checkpoint with the most epochs behind it, of all earlier attempts, to this one; answer those epochs.
-
-    A copy, since a worker that outlived its driver may still write to the original. One of another configuration, as a
-    folder that was put together by hand may hold, is left alone.
-    """
-    histories = {number: _history(layout, number, config) for number in layout.attempts() if number < attempt}
-    earlier = max(histories, key=lambda number: len(histories[number]), default=None)
-    if earlier is None or not histories[earlier]:
-        return ()
-    files.copy(layout.checkpoint(earlier), layout.checkpoint(attempt))
-    if layout.model(earlier).exists():
-        files.copy(layout.model(earlier), layout.model(attempt))
-    return _history(layout, attempt, config)
-
-
-def _history(layout: TrialLayout, attempt: int, config: TrainConfig) -> Sequence[EpochMetrics]:
-    """The epochs behind an attempt's checkpoint; none if it ended before its first, or the file is not one to go on from."""
+    stack = _Stack([Attempt(task) for task in tasks], bundle, tell)
     try:
-        found, history = checkpoints.read_run(layout.checkpoint(attempt))
-    except CheckpointError:
-        return ()
-    return history if found == config else ()
+        for attempt in stack.attempts:
+            attempt.claim()
+        with stack.attempts[0].watched():
+            stack.train()
+    except Exception as error:  # noqa: BLE001 (as above)
+        reports = {attempt: attempt.failed_by(error) for attempt in stack.under_way}
+        memory.let_go(error, was_out_of_memory=any(report["reason"] == "out_of_memory" for report in reports.values()))
+        stack.end(reports)
 
 
-def _started(attempt: int, config: TrainConfig, history: Sequence[EpochMetrics]) -> dict[str, Any]:
-    return {
-        "event": "started",
-        "attempt": attempt,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "device": str(choose_device(config.device)),
-        "parameters": count_parameters(config),
-        "resumed_from_epoch": len(history),
-        "history": [metrics.to_mapping() for metrics in history],
-    }
+class _Stack:
+    """Attempts that are trained together, and which of them are still under way."""
+
+    def __init__(self, attempts: Sequence[Attempt], bundle: DataBundle, tell: TellAll) -> None:
+        self.attempts = attempts
+        self.under_way = list(attempts)
+        self._bundle = bundle
+        self._tell = tell
+
+    def train(self) -> None:
+        """Begin all, train those that are to go on, and end each with its last epoch."""
+        for attempt in self.attempts:
+            attempt.prepare()
+        count = {"fused": len(self.attempts)}
+        self._tell_all({attempt: {**attempt.started(), **count} for attempt in self.attempts})
+        self._finish([attempt for attempt in self.under_way if len(attempt.history) >= attempt.config.epochs])
+        members = list(self.under_way)
+        if not members:
+            return
+
+        def on_epochs(measured: Mapping[int, EpochMetrics]) -> Collection[int]:
+            self._tell_all({members[place]: members[place].epoch(metrics) for place, metrics in measured.items()})
+            ends = [place for place, metrics in measured.items() if metrics.epoch == members[place].config.epochs]
+            self._finish([members[place] for place in ends if members[place] in self.under_way])
+            return [place for place, attempt in enumerate(members) if attempt not in self.under_way]
+
+        train_fused(
+            [attempt.config for attempt in members],
+            self._bundle.for_run(members[0].config),
+            on_epochs=on_epochs,
+            on_model=lambda place, epoch, model: members[place].picture(epoch, model, self._bundle),
+            resume_from={
+                place: found.checkpoint for place, found in enumerate(members) if found.checkpoint is not None
+            },
+            checkpoint_dirs={place: attempt.folder for place, attempt in enumerate(members)},
+            objective=members[0].objective,
+        )
+
+    def end(self, reports: Mapping[Attempt, Report]) -> None:
+        """Tell how attempts ended."""
+        self.under_way = [attempt for attempt in self.under_way if attempt not in reports]
+        self._tell_all(reports)
+
+    def _finish(self, attempts: Sequence[Attempt]) -> None:
+        """End those that have trained all their epochs."""
+        self.end({attempt: attempt.finish(self._bundle) for attempt in attempts})
+
+    def _tell_all(self, reports: Mapping[Attempt, Report]) -> None:
+        """Log and tell; who is to stop is no longer under way."""
+        if not reports:
+            return
+        for attempt, report in reports.items():
+            trial_log.write_report(attempt.layout.log, report)
+        try:
+            stopped = self._tell([(attempt.task.number, report) for attempt, report in reports.items()])
+        except SystemExit:  # how Tune ends trials that are all to stop
+            self._stop(self.under_way)
+            raise
+        self._stop([attempt for attempt in self.under_way if attempt.task.number in stopped])
+
+    def _stop(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            trial_log.write_stop(attempt.layout.log, attempt.number)
+        self.under_way = [attempt for attempt in self.under_way if attempt not in attempts]

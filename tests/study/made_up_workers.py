@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from colournet.config import TrainConfig
 from colournet.errors import CheckpointError
 from colournet.names import CHECKPOINT_FORMAT, METADATA_ENTRY, MODEL_FORMAT
 from study.launch.driver import Driver
-from study.launch.messages import Task
+from study.launch.messages import Report, Task, TellAll
 from study.launch.optimizer import Optimizer
 from study.layout import TrialLayout
 from study.records import parse
@@ -56,12 +56,27 @@ def die(folder: StudyFolder, *, trials: int, events: int, kind: str = "launched"
     raise AssertionError("the study ended before its driver died")
 
 
-def make_driver(folder: StudyFolder, writer: RecordWriter, *, trials: int, kind: str) -> Driver:
+def make_driver(folder: StudyFolder, writer: RecordWriter, *, trials: int, kind: str, **options: Any) -> Driver:
     """A driver as a launch or resume makes it."""
     with folder.layout.events.open("rb") as lines:
         optimizer = Optimizer.rebuild(folder.space, writer.record, events=[parse(line) for line in lines])
     writer.append(kind, **session(trials))
-    return Driver(folder, writer, optimizer, trials=trials)
+    return Driver(folder, writer, optimizer, trials=trials, **options)
+
+
+def telling(driver: Driver, tasks: Sequence[Task]) -> TellAll:
+    """How a worker tells of its trials, as by Ray: every report as JSON; it does not return where all are over."""
+    over: set[int] = set()
+
+    def tell(told: Sequence[tuple[int, Report]]) -> Collection[int]:
+        for number, report in json.loads(json.dumps(told, allow_nan=False)):
+            if driver.receive(number, report) == "stop":
+                over.add(number)
+        if over == {task.number for task in tasks}:
+            raise SystemExit
+        return over
+
+    return tell
 
 
 def mortal(writer: RecordWriter, events: int | None) -> RecordWriter:

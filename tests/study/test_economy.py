@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from study.launch.groups import Groups
 from study.launch.tuning import DriverScheduler
 from study.records import parse
 from study.store import StudyFolder
@@ -99,4 +100,5 @@ def test_no_trial_is_looked_at_to_choose_one() -> None:
         def get_trials(self) -> list[object]:
             raise AssertionError("looked at all trials")
 
-    assert DriverScheduler(driver=None).choose_trial_to_run(Controller()) is None  # type: ignore[arg-type,func-returns-value]
+    scheduler = DriverScheduler(driver=None, groups=Groups())  # type: ignore[arg-type]
+    assert scheduler.choose_trial_to_run(Controller()) is None  # type: ignore[func-returns-value]

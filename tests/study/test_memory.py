@@ -155,6 +155,7 @@ class RoomyCluster:
 
 def test_a_trial_out_of_memory_has_its_gpu_alone(tmp_path: Path) -> None:
     """Where four trials share each of two GPUs, one that ran out of memory waits for all others and runs beside none."""
+    from study.launch.groups import Groups
     from study.launch.tuning import DriverSearcher
 
     node = Node(id="a", name="a", resources={"CPU": 8.0, "GPU": 2.0}, labels={})
@@ -162,17 +163,26 @@ def test_a_trial_out_of_memory_has_its_gpu_alone(tmp_path: Path) -> None:
     folder = make_folder(tmp_path)
     with folder.write() as writer:
         driver = made_up_workers.make_driver(folder, writer, trials=20, kind="launched")
-        searcher = DriverSearcher(driver, RoomyCluster(places))  # type: ignore[arg-type]
-        handed = [searcher.suggest(str(number))["number"] for number in range(places)]
+        groups = Groups()
+        searcher = DriverSearcher(driver, RoomyCluster(places), groups, size=1)  # type: ignore[arg-type]
+
+        def hand_out(name: str) -> int:
+            (task,) = searcher.suggest(name)["tasks"]
+            return int(task["number"])
+
+        handed = [hand_out(str(number)) for number in range(places)]
         assert searcher.suggest("no room") is None
         fail(driver, 3, attempt=1)
+        groups.end("3", [3])
         for number in (n for n in handed if n != 3):
             assert searcher.suggest("beside others") is None
             driver.receive(number, {"event": "started", **started(), "history": []})
             driver.receive(number, {"event": "epoch", **epoch(1, None)})  # it diverges, and so has ended
-        assert searcher.suggest("alone")["number"] == 3
+            groups.end(str(number), [number])
+        assert hand_out("alone") == 3
         assert searcher.suggest("beside it") is None
         fail(driver, 3, attempt=2)
+        groups.end("alone", [3])
         more = [searcher.suggest(str(number)) for number in range(places + 1)]
 
     assert places == 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ from colournet import data
 from colournet.data import DataBundle
 from study.doctor import diagnose
 from study.errors import LaunchError, StudyError
-from study.launch import answers, markers, mirror, preflight, session
-from study.launch.messages import Report, Task
+from study.launch import answers, markers, mirror, preflight, session, worker
+from study.launch.messages import Report, Task, TellAll
 from study.launch.mirror import Mirror, bring_home, run_mirrored
 from study.launch.storage import Storage, StorageError, below, check_same, check_uri, of_study, of_trial
-from study.launch.worker import run_trial
 from study.layout import TrialLayout
 from study.store import StudyFolder
 from tests.study import made_up_workers
-from tests.study.helpers import make_folder
+from tests.study.helpers import SPACE, make_folder
+from tests.study.made_up_workers import telling
 from tests.study.servers import credentials, s3_server
 
 
@@ -120,28 +120,34 @@ def test_a_trial_goes_on_where_another_node_left_it(uri: str) -> None:
     """What one worker left is in the folder of the next, under a number of its own, whatever the record knew."""
     told: list[Report] = []
 
-    def first(task: Task, tell: Any) -> None:
+    def note(reports: Sequence[tuple[int, Report]]) -> Collection[int]:
+        told.extend(report for _, report in reports)
+        return []
+
+    def first(tasks: Sequence[Task], tell: Any) -> None:
+        (task,) = tasks
         layout = TrialLayout(Path(task.folder))
         assert task.attempts == 0
         layout.attempt(1).mkdir()
         layout.checkpoint(1).write_bytes(b"epoch 1")
-        tell({"event": "epoch"})
+        tell([(task.number, {"event": "epoch"})])
         layout.checkpoint(1).write_bytes(b"epoch 2")
-        tell({"event": "epoch"})
+        tell([(task.number, {"event": "epoch"})])
         layout.checkpoint(1).write_bytes(b"never told")
         raise SystemExit  # as Tune ends a trial
 
     with pytest.raises(SystemExit):
-        run_mirrored(make_task(uri), first, told.append)
+        run_mirrored([make_task(uri)], first, note)
 
-    def second(task: Task, tell: Any) -> None:
+    def second(tasks: Sequence[Task], tell: Any) -> None:
+        (task,) = tasks
         layout = TrialLayout(Path(task.folder))
         assert task.attempts == 1
         assert layout.checkpoint(1).read_bytes() == b"epoch 2"
         layout.log.write_text("something")
-        tell({"event": "failed"})
+        tell([(task.number, {"event": "failed"})])
 
-    run_mirrored(make_task(uri), second, told.append)
+    run_mirrored([make_task(uri)], second, note)
 
     assert [report["event"] for report in told] == ["epoch", "epoch", "failed"]
     assert "log.txt" in Storage(of_trial(uri, 3)).list()
@@ -167,15 +173,23 @@ def test_only_what_changed_is_sent(uri: str, monkeypatch: pytest.MonkeyPatch, tm
 
 def test_a_storage_that_fails_is_no_trials_fault(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be kept is told as a full disk is, which interrupts the trial and ends the study in a sentence."""
-    told: list[Report] = []
+    told: list[tuple[int, Report]] = []
 
     def refuse(*_: object) -> None:
         raise StorageError("no")
 
     monkeypatch.setattr(Storage, "write", refuse)
-    run_mirrored(make_task(uri, attempts=2), lambda task, tell: tell({"event": "started"}), told.append)
 
-    assert told == [{"event": "failed", "attempt": 2, "reason": "disk_full", "message": "no"}]
+    def run(tasks: Sequence[Task], tell: TellAll) -> None:
+        tell([(tasks[0].number, {"event": "started"})])
+
+    def note(reports: Sequence[tuple[int, Report]]) -> Collection[int]:
+        told.extend(reports)
+        return []
+
+    run_mirrored([make_task(uri, attempts=2)], run, note)
+
+    assert told == [(3, {"event": "failed", "attempt": 2, "reason": "disk_full", "message": "no"})]
 
 
 def test_ended_trials_come_home(uri: str, tmp_path: Path) -> None:
@@ -195,19 +209,15 @@ def test_ended_trials_come_home(uri: str, tmp_path: Path) -> None:
     assert Storage(uri).list() == []
 
 
-def train_all(folder: StudyFolder, bundle: DataBundle, *, kind: str, events: int | None = None) -> None:
-    """Drive a study's trials one after another on nodes that share nothing with it; the driver dies after some events."""
+def train_all(folder: StudyFolder, bundle: DataBundle, *, kind: str, events: int | None = None, fused: int = 1) -> None:
+    """Drive a study's trials, one place after another, on nodes that share nothing with it; the driver dies after some events."""
     with folder.write() as writer:
-        driver = made_up_workers.make_driver(folder, made_up_workers.mortal(writer, events), trials=2, kind=kind)
+        mortal = made_up_workers.mortal(writer, events)
+        driver = made_up_workers.make_driver(folder, mortal, trials=2, kind=kind, is_fusing=fused > 1)
         driver.make_good()
-        while (task := driver.next_task()) is not None:
-
-            def tell(report: Report, number: int = task.number) -> None:
-                if driver.receive(number, report) == "stop":
-                    raise SystemExit
-
+        while tasks := driver.next_tasks(fused):
             with contextlib.suppress(SystemExit):
-                run_mirrored(task, lambda task, tell: run_trial(task, bundle, tell), tell)
+                run_mirrored(tasks, lambda tasks, tell: worker.run(tasks, bundle, tell), telling(driver, tasks))
         driver.close()
 
 
@@ -234,6 +244,27 @@ def test_a_study_over_a_storage_ends_as_one_in_a_folder(
     assert folder.layout.best.model.exists()
     assert all(folder.layout.trial(number).samples.exists() for number in record.trials)
     assert Storage(below(uri, "trials")).list() == []
+    assert diagnose(tmp_path, "little").findings == ()
+
+
+def test_a_stack_is_mirrored_member_by_member(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of one stack are kept each in its own place; when the driver dies they go on, and end as in a folder."""
+    monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
+    text = SPACE.replace('choices = ["cnn", "unet"]', 'choices = ["cnn"]')
+    folder = make_folder(tmp_path, manifest={"storage": uri}, space_text=text)
+    bundle = session.prepare_bundle(folder.space, None)
+
+    with pytest.raises(made_up_workers.DriverDied):
+        train_all(folder, bundle, kind="launched", events=6, fused=2)
+    kept = Storage(uri).list()
+    train_all(folder, bundle, kind="resumed", fused=2)
+
+    assert [f"trials/{number:04d}/attempt-1/last.safetensors" in kept for number in (0, 1)] == [True, True]
+    record = folder.read()
+    assert record.counts["completed"] == 2
+    for trial in record.trials.values():
+        assert trial.attempt == 2
+        assert sorted(trial.epochs) == list(range(1, trial.params["epochs"] + 1))
     assert diagnose(tmp_path, "little").findings == ()
 
 

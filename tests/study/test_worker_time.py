@@ -65,6 +65,22 @@ def test_workers_are_told_apart() -> None:
     assert found.costs == pytest.approx([0.2, 0.8])
 
 
+def test_trials_of_a_stack_share_their_workers_time() -> None:
+    """Two begin at second 11, after one that ended at 10; one ends at 15, the other at 17: together they take 7 s.
+
+    The second that the worker was free counts for the first of them, the next four for both by halves.
+    """
+    stack = [trial(1, "10.000", "11.000", "15.000"), trial(2, "10.000", "11.000", "17.000", took=2.0)]
+    first, second = (each[:-1] for each in stack)
+
+    found = record(*trial(0, "01.000", "02.000", "10.000"), *first, *second, stack[0][-1], stack[1][-1]).worker_time
+
+    spells = {spell.trial: spell for spell in found.spells}
+    assert (spells[1].seconds, spells[2].seconds) == pytest.approx((1 + 4 / 2, 4 / 2 + 2))
+    assert all(spells[number].is_warm for number in (1, 2))
+    assert spells[1].seconds + spells[2].seconds == pytest.approx(7)
+
+
 def test_a_failed_trial_takes_time_and_has_no_cost() -> None:
     """What a failed trial took is its worker's time; the median is of trials that ended well, and the worker stays warm."""
     found = record(

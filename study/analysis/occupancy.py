@@ -48,6 +48,17 @@ def pauses(spells: pd.DataFrame) -> list[tuple[float, float]]:
     return [(begin, end) for begin, end in idle if end - begin >= least]
 
 
+def stints(spells: pd.DataFrame) -> pd.DataFrame:
+    """`begin` and `end` of each stretch for which a worker was at one attempt or, in a stack, at several."""
+    found: list[tuple[float, float]] = []
+    for _, own in spells.groupby("worker", sort=False):
+        begin, end = (own[name].to_numpy(dtype=np.float64) for name in ("begin", "end"))
+        heard = np.maximum.accumulate(end)
+        first = np.concatenate([[True], begin[1:] >= heard[:-1]])
+        found += zip(begin[first], heard[np.concatenate([first[1:], [True]])], strict=True)
+    return pd.DataFrame(found, columns=["begin", "end"], dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class Occupancy:
     """How busy the workers of a study were, pauses left out."""
@@ -57,7 +68,7 @@ class Occupancy:
     """Processes that began an attempt."""
     hosts: int
     most: int
-    """Attempts at one time."""
+    """Workers that were at an attempt at one time."""
     seconds: float
     """Wall-clock time but for the pauses."""
     paused: float
@@ -72,16 +83,16 @@ class Occupancy:
 
 def measure(spells: pd.DataFrame) -> Occupancy:
     """Count the workers' time."""
-    found = pauses(spells)
+    found, at_work = pauses(spells), stints(spells)
     last = float(spells["end"].max()) if len(spells) else 0.0
     begins = [0.0, *(end for _, end in found)]
     ends = [*(begin for begin, _ in found), last]
     peaks = [
-        _peak(spells[(spells["begin"] >= begin) & (spells["end"] <= end)])
+        _peak(at_work[(at_work["begin"] >= begin) & (at_work["end"] <= end)])
         for begin, end in zip(begins, ends, strict=True)
     ]
     capacity = sum(peak * (end - begin) for peak, begin, end in zip(peaks, begins, ends, strict=True))
-    busy = float((spells["end"] - spells["begin"]).sum())
+    busy = float((at_work["end"] - at_work["begin"]).sum())
     paused = sum(end - begin for begin, end in found)
     return Occupancy(
         attempts=len(spells),
@@ -98,7 +109,8 @@ def measure(spells: pd.DataFrame) -> Occupancy:
 
 def busy_workers(spells: pd.DataFrame, edges: FloatArray) -> FloatArray:
     """How many workers were busy between each two edges, on the average over time."""
-    begin, end = (np.sort(spells[name].to_numpy(dtype=np.float64)) for name in ("begin", "end"))
+    at_work = stints(spells)
+    begin, end = (np.sort(at_work[name].to_numpy(dtype=np.float64)) for name in ("begin", "end"))
     spent = _elapsed(begin, edges) - _elapsed(end, edges)
     busy: FloatArray = np.diff(spent) / np.diff(edges)
     return busy
@@ -112,10 +124,10 @@ def _elapsed(moments: FloatArray, until: FloatArray) -> FloatArray:
     return elapsed
 
 
-def _peak(spells: pd.DataFrame) -> int:
-    """Most attempts at one time; one that begins as another ends takes its place."""
-    changes: list[tuple[float, int]] = [(time, -1) for time in spells["end"]]
-    changes += [(time, 1) for time in spells["begin"]]
+def _peak(stints: pd.DataFrame) -> int:
+    """Most of them at one time; one that begins as another ends takes its place."""
+    changes: list[tuple[float, int]] = [(time, -1) for time in stints["end"]]
+    changes += [(time, 1) for time in stints["begin"]]
     now = most = 0
     for _, change in sorted(changes):
         now += change

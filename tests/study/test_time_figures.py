@@ -110,6 +110,18 @@ def test_an_attempt_under_way_lasts_until_now() -> None:
     assert open_ended["end"].tolist() == [100.0, 150.0]
 
 
+def test_a_worker_that_has_a_stack_is_one_worker() -> None:
+    """Three attempts that a process trained together, and one after them, keep one worker busy beside another."""
+    stack = [(1, 0, 60, "completed"), (1, 0, 20, "pruned"), (1, 1, 40, "pruned")]
+    found = occupancy.spells(attempts_frame([*stack, (1, 60, 100, "completed"), (2, 0, 50, "completed")]))
+
+    seen = occupancy.measure(found)
+
+    assert (seen.attempts, seen.workers, seen.most) == (5, 2, 2)
+    assert seen.busy == 150 / 200
+    assert occupancy.busy_workers(found, np.array([0.0, 50.0, 100.0])) == pytest.approx([2.0, 1.0])
+
+
 def test_busy_workers_are_averaged_over_time() -> None:
     """Both work for 60 s, then one; between 40 and 80 s that makes one and a half."""
     busy = occupancy.busy_workers(occupancy.spells(TWO_SESSIONS), np.array([0.0, 40.0, 80.0, 100.0, 1100.0, 1150.0]))

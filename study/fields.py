@@ -65,7 +65,7 @@ def _one_of(*words: str) -> _Field:
 FAILURES = ("diverged", "error", "lost", "out_of_memory", "timed_out")
 """Why a trial failed: see docs/results-format.md for each reason's policy."""
 
-INTERRUPTIONS = ("stopped", "lost", "out_of_memory", "disk_full")
+INTERRUPTIONS = ("stopped", "lost", "out_of_memory", "disk_full", "stack")
 """Why an attempt ended before its trial did, which goes on in another."""
 
 ENDINGS = ("finished", "budget", "interrupted", "terminated", "failed")

@@ -54,12 +54,14 @@ class Dealer:
         Or the next that can be trained as one stack with the trial `like`: None if the one that would be next cannot.
         """
         stack = None if like is None else self._stack_of(like)
-        fitting = (number for number in self._roster.waiting if like is None or self._fits(number, stack))
+        if like is not None and stack is None:
+            return None
+        fitting = (number for number in self._roster.waiting if stack is None or self._stack_of(number) == stack)
         number = next(fitting, None)
         if number is None and self._may_ask:
             number = self._ask({} if like is None else self._shaping(like))
             self._roster.add(number)
-            if like is not None and not self._fits(number, stack):
+            if stack is not None and self._stack_of(number) != stack:
                 return None
         return number
 
@@ -92,13 +94,10 @@ class Dealer:
         """What of a trial's parameters decides its shape."""
         return {name: value for name, value in self._record.trials[number].params.items() if name not in OWN}
 
-    def _fits(self, number: int, stack: TrainConfig | None) -> bool:
-        return stack is not None and not self._roster.is_alone(number) and self._stack_of(number) == stack
-
     def _stack_of(self, number: int) -> TrainConfig | None:
-        """The shape of the stacks that a trial may be part of; None if it is computed in another form than theirs."""
+        """The shape of the stacks that a trial may be part of; None if it is to be trained by itself, as in another form."""
         config = self._config(number)
-        return shape(config) if config.form == "reference" else None
+        return shape(config) if config.form == "reference" and not self._roster.is_apart(number) else None
 
     def _config(self, number: int) -> TrainConfig:
         trial = self._record.trials[number]

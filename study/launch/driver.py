@@ -54,7 +54,11 @@ class Driver:
         self._standing = Standing(self.record, goal=self.space.objective.goal)
         self.target = trials
         unfinished = [trial.number for trial in writer.record.unfinished]
-        self._roster = Roster(unfinished, alone=[number for number in unfinished if self._ran_out_of_memory(number)])
+        self._roster = Roster(
+            unfinished,
+            alone=[number for number in unfinished if self._was_cut(number, "out_of_memory")],
+            apart=[number for number in unfinished if self._was_cut(number, "stack")],
+        )
         self._dealer = Dealer(
             folder,
             self.record,
@@ -138,11 +142,12 @@ class Driver:
         if number not in self._roster.live:
             return
         trial = self.record.trials[number]
-        limit = self.limits.trial_timeout_seconds
+        limit, is_of_stack = self.limits.trial_timeout_seconds, trial.fused > 1
         if failures.has_hung(self._folder.layout.trial(number)):
-            self._fail(number, "timed_out", f"hung beyond {limit:g} s; stacks tell where")
-        elif self._away.is_used and limit is not None and self._roster.seconds(number) > limit:
-            self._fail(number, "timed_out", f"hung beyond {limit:g} s")  # where, only its node knows
+            self._blame(number, "timed_out", f"hung beyond {limit:g} s; stacks tell where", is_of_stack=is_of_stack)
+        elif (self._away.is_used or is_of_stack) and limit is not None and self._roster.seconds(number) > limit:
+            # where, only its node knows, or the first of its stack
+            self._blame(number, "timed_out", f"hung beyond {limit:g} s", is_of_stack=is_of_stack)
         elif out_of_memory:
             self._run_out_of_memory(number, message)
         elif trial.interruptions["lost"] >= self.limits.lost_retries:
@@ -245,23 +250,31 @@ class Driver:
             self._interrupt(number, "stopped", message)
             self.ending.give_up(failures.other_software(self._folder, message))
         else:
-            self._fail(number, reason, message, attempt=fields["attempt"])
+            is_of_stack = fields.get("fused", 1) > 1
+            self._blame(number, reason, message, attempt=fields["attempt"], is_of_stack=is_of_stack)
+
+    def _blame(self, number: int, reason: str, message: str, *, attempt: int | None = None, is_of_stack: bool) -> None:
+        """Fail a trial; one of a stack, any of which may be to blame, is first run again by itself."""
+        if is_of_stack and not self._was_cut(number, "stack"):
+            self._interrupt(number, "stack", message, apart=True)
+        else:
+            self._fail(number, reason, message, attempt=attempt)
 
     def _run_out_of_memory(self, number: int, message: str) -> None:
         """The first time the trial is run again, with nothing beside it; the second time it fails."""
-        if self._ran_out_of_memory(number):
+        if self._was_cut(number, "out_of_memory"):
             self._fail(number, "out_of_memory", f"{message}; also when it ran alone")
         else:
             self._interrupt(number, "out_of_memory", message, alone=True)
 
-    def _ran_out_of_memory(self, number: int) -> bool:
-        return self.record.trials[number].interruptions["out_of_memory"] > 0
+    def _was_cut(self, number: int, reason: str) -> bool:
+        return self.record.trials[number].interruptions[reason] > 0
 
-    def _interrupt(self, number: int, reason: str, message: str | None = None, *, alone: bool = False) -> None:
+    def _interrupt(self, number: int, reason: str, message: str | None = None, **how: bool) -> None:
         """Record that an attempt is over and its trial is not: it is the next to be handed out, by this driver or another."""
         told = {} if message is None else {"message": message}
         self._append("interrupted", number, attempt=self.record.trials[number].attempt, reason=reason, **told)
-        self._roster.put_back(number, alone=alone)
+        self._roster.put_back(number, **how)
 
     def _prune(self, number: int, attempt: int) -> None:
         best_epoch = self.record.trials[number].best_of(self.space.objective)

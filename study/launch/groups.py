@@ -19,6 +19,7 @@ _NAMESPACE = b"study"
 class _Group:
     under_way: list[int]
     over: list[int] = field(default_factory=list)
+    is_kept: bool = False  # whether the store has those that are over
 
 
 class Groups:
@@ -46,13 +47,14 @@ class Groups:
         group.over += [number for number in group.under_way if number in numbers]
         group.under_way = [number for number in group.under_way if number not in numbers]
         if group.under_way and numbers:
+            group.is_kept = True
             internal_kv._internal_kv_put(_key(name), json.dumps(group.over).encode(), namespace=_NAMESPACE)
         return not group.under_way
 
     def close(self, name: str) -> None:
         """Forget a group."""
         group = self._groups.pop(name, None)
-        if group is not None and len(group.over) > 1:
+        if group is not None and group.is_kept:
             internal_kv._internal_kv_del(_key(name), namespace=_NAMESPACE)
 
 

@@ -14,7 +14,7 @@ Report = Mapping[str, Any]
 """`started`: attempt, host, pid, device, parameters, resumed_from_epoch, history, and of a stack how many are `fused`.
 `epoch`: attempt and the epoch's metrics.
 `finished`: attempt, and of a trial that is tested its test_loss, test_accuracy and test_mse. `failed`: attempt, reason
-(`diverged`, `error`, `out_of_memory`, `disk_full`), message."""
+(`diverged`, `error`, `out_of_memory`, `disk_full`), message, and how many are `fused` where all of a stack failed."""
 
 Answer = Literal["continue", "stop"]
 

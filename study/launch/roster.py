@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable
 class Roster:
     """Trials in the order in which they are to be handed out, and those that are."""
 
-    def __init__(self, waiting: Iterable[int], *, alone: Collection[int]) -> None:
-        """`alone` are those that must have nothing run beside them."""
+    def __init__(self, waiting: Iterable[int], *, alone: Collection[int], apart: Collection[int]) -> None:
+        """`alone` are those that must have nothing run beside them, `apart` those that must not be part of a stack."""
         self._waiting = deque(waiting)
-        self._alone = set(alone)
+        self._alone, self._apart = set(alone), set(apart)
         self._live: dict[int, float | None] = {}  # when each was started, None for not yet
 
     @property
@@ -41,9 +41,9 @@ class Roster:
         """Let a new trial wait behind the others."""
         self._waiting.append(number)
 
-    def is_alone(self, number: int) -> bool:
-        """Whether a trial must have nothing run beside it."""
-        return number in self._alone
+    def is_apart(self, number: int) -> bool:
+        """Whether a trial must not be part of a stack."""
+        return number in self._alone or number in self._apart
 
     def hand_out(self, number: int) -> None:
         """Give a trial that waits to a worker."""
@@ -59,12 +59,14 @@ class Roster:
         started = self._live[number]
         return 0.0 if started is None else time.monotonic() - started
 
-    def put_back(self, number: int, *, alone: bool = False) -> None:
+    def put_back(self, number: int, *, alone: bool = False, apart: bool = False) -> None:
         """Let a trial that lost its worker be the next to get one."""
         del self._live[number]
         self._waiting.appendleft(number)
         if alone:
             self._alone.add(number)
+        if apart:
+            self._apart.add(number)
 
     def end(self, number: int) -> None:
         """Strike a trial off, wherever it is."""
@@ -73,3 +75,4 @@ class Roster:
         else:
             self._waiting.remove(number)
         self._alone.discard(number)
+        self._apart.discard(number)

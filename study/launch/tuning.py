@@ -136,7 +136,8 @@ class DriverScheduler(FIFOScheduler):
         """Answer whether the worker goes on, with at least one of its trials."""
         told: list[tuple[int, Report]] = json.loads(result[_MESSAGE])
         over = _guarded(self._driver, lambda: self._receive(told), otherwise=[number for number, _ in told])
-        return TrialScheduler.STOP if self._groups.end(trial.trial_id, over) else TrialScheduler.CONTINUE
+        is_over = _guarded(self._driver, lambda: self._groups.end(trial.trial_id, over), otherwise=True)
+        return TrialScheduler.STOP if is_over else TrialScheduler.CONTINUE
 
     def _receive(self, told: Sequence[tuple[int, Report]]) -> list[int]:
         return [number for number, report in told if self._driver.receive(number, report) == "stop"]

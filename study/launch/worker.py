@@ -74,7 +74,8 @@ def run_trial(task: Task, bundle: DataBundle, tell: Tell) -> None:
 def run_stack(tasks: Sequence[Task], bundle: DataBundle, tell: TellAll) -> None:
     """Train trials of one shape as one stack, each told of, resumed and ended as `run_trial` does it.
 
-    What goes wrong is told of all that are still under way. The time limit of the first is watched; all have the same.
+    What goes wrong is told of all that are still under way, as what went wrong with the stack: it names nobody. The time limit of
+    the first is watched; all have the same.
     """
     stack = _Stack([Attempt(task) for task in tasks], bundle, tell)
     try:
@@ -83,7 +84,7 @@ def run_stack(tasks: Sequence[Task], bundle: DataBundle, tell: TellAll) -> None:
         with stack.attempts[0].watched():
             stack.train()
     except Exception as error:  # noqa: BLE001 (as above)
-        reports = {attempt: attempt.failed_by(error) for attempt in stack.under_way}
+        reports = {attempt: {**attempt.failed_by(error), **stack.count} for attempt in stack.under_way}
         memory.let_go(error, was_out_of_memory=any(report["reason"] == "out_of_memory" for report in reports.values()))
         stack.end(reports)
 
@@ -94,6 +95,8 @@ class _Stack:
     def __init__(self, attempts: Sequence[Attempt], bundle: DataBundle, tell: TellAll) -> None:
         self.attempts = attempts
         self.under_way = list(attempts)
+        self.count = {"fused": len(attempts)}
+        """What a report of the stack tells beside that of a trial by itself."""
         self._bundle = bundle
         self._tell = tell
 
@@ -101,8 +104,7 @@ class _Stack:
         """Begin all, train those that are to go on, and end each with its last epoch."""
         for attempt in self.attempts:
             attempt.prepare()
-        count = {"fused": len(self.attempts)}
-        self._tell_all({attempt: {**attempt.started(), **count} for attempt in self.attempts})
+        self._tell_all({attempt: {**attempt.started(), **self.count} for attempt in self.attempts})
         self._finish([attempt for attempt in self.under_way if len(attempt.history) >= attempt.config.epochs])
         members = list(self.under_way)
         if not members:

@@ -5,36 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from colournet import data
 from colournet.config import TrainConfig
-from colournet.data import DataBundle
 from colournet.stackable import shape
 from colournet.training import train
 from study.doctor import diagnose
 from study.errors import LaunchError
 from study.launch import session, worker
 from study.launch.cluster import Resources
-from study.launch.driver import Driver
 from study.launch.messages import Task
 from study.launch.session import launch
 from study.launch.watching import Watching
 from study.limits import Budget
-from study.records import parse
 from study.reproduce import reproduce
 from study.space import Space
 from study.store import StudyFolder
+from tests.study.fused_studies import ONE_SHAPE, driving, events, numbers, run
 from tests.study.helpers import SPACE, make_folder
-from tests.study.made_up_workers import make_driver, telling
+from tests.study.made_up_workers import telling
 
-ONE_SHAPE = SPACE.replace('choices = ["cnn", "unet"]', 'choices = ["cnn"]')
 HALVING = 'pruner = { kind = "successive_halving", min_epochs = 1, reduction_factor = 2 }'
 GRID = """
 name = "little"
@@ -55,24 +49,6 @@ choices = [3, 5]
 kind = "choice"
 choices = [1e-3, 2e-3, 4e-3]
 """
-
-
-@contextmanager
-def driving(folder: StudyFolder, *, trials: int, kind: str = "launched", **options: Any) -> Iterator[Driver]:
-    with folder.write() as writer:
-        driver = make_driver(folder, writer, trials=trials, kind=kind, is_fusing=True, **options)
-        driver.make_good()
-        yield driver
-        driver.close()
-
-
-def events(folder: StudyFolder, kind: str) -> list[Any]:
-    found = [parse(line) for line in folder.layout.events.read_bytes().splitlines()]
-    return [event for event in found if event["event"] == kind]
-
-
-def numbers(tasks: list[Task]) -> list[int]:
-    return [task.number for task in tasks]
 
 
 def config(task: Task) -> TrainConfig:
@@ -136,6 +112,17 @@ def test_interrupted_trials_are_put_together_again(tmp_path: Path) -> None:
     assert [numbers(group) for group in groups] == [[0, 2], [1], [3], [4]]
 
 
+def test_nothing_is_asked_for_a_trial_that_cannot_be_stacked(tmp_path: Path) -> None:
+    """A trial of another form is trained by itself, and none is asked at its shape for a stack that will not be."""
+    folder = make_folder(tmp_path)
+    with folder.write() as writer:
+        writer.append("launched", trials=5, host="here", pid=1, workers=1)
+        writer.append("asked", 0, params={"model": "cnn", "epochs": 3, "learning_rate": 0.005}, seed=0, form="fast")
+    with driving(folder, trials=5, kind="resumed") as driver:
+        assert numbers(driver.next_tasks(3)) == [0]
+        assert len(driver.record.trials) == 1
+
+
 def test_a_budget_counts_every_member(tmp_path: Path) -> None:
     """An epoch budget of three lets three trials begin, however many places a stack has."""
     folder = make_folder(tmp_path, space_text=ONE_SHAPE)
@@ -151,12 +138,6 @@ def few_scenes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Images are made in no time, but for studies that other processes look at."""
     if "ray_address" not in request.fixturenames:
         monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
-
-
-def run(driver: Driver, tasks: list[Task], bundle: DataBundle) -> None:
-    """Train trials as a worker does, to their end."""
-    with contextlib.suppress(SystemExit):
-        worker.run(tasks, bundle, telling(driver, tasks))
 
 
 def test_each_trial_is_recorded_as_its_own(tmp_path: Path) -> None:
@@ -263,37 +244,6 @@ def test_a_member_that_had_ended_is_ended_first(tmp_path: Path) -> None:
     record = folder.read()
     assert record.counts["completed"] == 2
     assert record.trained == 2
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("no memory"), RuntimeError("no reason")], ids=["memory", "other"]
-)
-def test_an_error_is_told_of_all_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Trials whose stack ran out of memory run again, each alone, and end well; of any other error all fail, and say why."""
-    folder = make_folder(tmp_path, space_text=ONE_SHAPE)
-    bundle = session.prepare_bundle(folder.space, None)
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(worker, "train_fused", fail)
-    with driving(folder, trials=2) as driver:
-        tasks = driver.next_tasks(2)
-        run(driver, tasks, bundle)
-        again = []
-        while group := driver.next_tasks(2):
-            again.append(numbers(group))
-            run(driver, group, bundle)
-
-    record = folder.read()
-    for trial in record.trials.values():
-        assert "Traceback" in folder.layout.trial(trial.number).log.read_text()
-    if isinstance(error, torch.OutOfMemoryError):
-        assert sorted(again) == [[0], [1]]
-        assert record.counts["completed"] == 2
-    else:
-        assert again == []
-        assert {trial.message for trial in record.trials.values()} == {"RuntimeError: no reason"}
 
 
 # On a real Ray.

@@ -193,7 +193,7 @@ def _connect(resources: Resources, local: LocalRay | None, abandon: Abandon, end
     """Be connected until `ending`. Raises `LaunchError`."""
     try:
         if resources.address is None:
-            local = local or LocalRay(resources, trials=0)
+            local = local or LocalRay(resources)
             ending.callback(local.end)
             local.wait()
         else:

@@ -16,7 +16,7 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle
 from study.candidates import Confirmation
 from study.errors import StudyError
-from study.launch import local_ray, preparation, session
+from study.launch import ahead, preparation, session
 from study.launch.cluster import Resources
 from study.launch.local_ray import LocalRay
 from study.launch.planned import Planned
@@ -51,7 +51,7 @@ def confirm(
         return folder
     chosen = Confirmation.plan(study, study.read(), top=top, seeds=seeds) if folder is None else Confirmation.of(folder)
     resources = resources or Resources()
-    with local_ray.starting(resources, trials=len(chosen.runs)) as local:
+    with ahead.starting(resources, trials=len(chosen.runs)) as local:
         bundle = _with_test_images(folder or study, data_dir)
         if folder is None:
             folder = _create(study, chosen, bundle, root.name, storage=resources.storage)

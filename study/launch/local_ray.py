@@ -18,17 +18,15 @@ from study.launch.output import keep_quiet
 from study.launch.resources import Resources
 
 QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-_PRELOAD = {"RAY_preload_python_modules": "study.launch.preloaded"}
 _one_at_a_time = threading.Lock()
 
 
 class LocalRay:
     """A Ray that starts, is there, and ends with `end`, or with this process."""
 
-    def __init__(self, resources: Resources, *, trials: int | None) -> None:
-        """Begin to start it for so many trials; None for as many as come."""
-        self._cpus = resources.cpus or os.cpu_count() or 1
-        self._preload = _PRELOAD if _each_process_gets_a_trial(resources, trials, cpus=self._cpus) else {}
+    def __init__(self, resources: Resources, *, variables: Mapping[str, str] | None = None) -> None:
+        """Begin to start it, with these variables in the environment of its processes."""
+        self._cpus, self._variables = self.cpus(resources), variables or {}
         self._settled, self._unwanted = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         keep_quiet()
@@ -36,6 +34,11 @@ class LocalRay:
 
         self._thread = threading.Thread(target=self._live, name="local Ray", daemon=True)
         self._thread.start()
+
+    @staticmethod
+    def cpus(resources: Resources) -> int:
+        """How many CPUs it has."""
+        return resources.cpus or os.cpu_count() or 1
 
     def wait(self) -> None:
         """Return once it is up; raise what kept it from starting."""
@@ -67,28 +70,8 @@ class LocalRay:
         import ray
 
         logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that it gets no signals here, which are ours
-        with _environment(self._preload), _without_helpers():
+        with _environment(self._variables), _without_helpers():
             ray.init("local", num_cpus=self._cpus, include_dashboard=False, **QUIETLY)
-
-
-@contextmanager
-def starting(resources: Resources, *, trials: int | None) -> Iterator[LocalRay | None]:
-    """Have a local Ray start for so many trials, and end with the block; None where a cluster's address is given."""
-    local = LocalRay(resources, trials=trials) if resources.address is None else None
-    try:
-        yield local
-    finally:
-        if local is not None:
-            local.end()
-
-
-def _each_process_gets_a_trial(resources: Resources, trials: int | None, *, cpus: int) -> bool:
-    """Whether trials will take all the processes that Ray starts by itself, one for each CPU.
-
-    Only then are these prepared for trials (`study.launch.preloaded`): that takes some 300 MB and seconds of each.
-    """
-    takes_one_cpu_at_most = set(resources.bundle) == {"CPU"} and resources.cpus_per_trial <= 1
-    return takes_one_cpu_at_most and not resources.is_packed and (trials is None or trials >= cpus)
 
 
 @contextmanager

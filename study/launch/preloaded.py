@@ -8,10 +8,10 @@ import os
 def _load() -> None:
     """Everything that a trial of one CPU takes, with the threads that Ray would give it: torch looks when it is imported."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from study.launch import tuning, worker
+    import study.launch.tuning  # noqa: F401
+    from study.launch.worker import warm_up
 
-    assert tuning
-    worker.warm_up()
+    warm_up()
 
 
 _load()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from colournet.waiting import waiting
 from study.errors import LaunchError, StudyError
-from study.launch import failures, local_ray, preflight, spaces, storage, trust
+from study.launch import ahead, failures, preflight, spaces, storage, trust
 from study.launch.cluster import Cluster, Resources, connected
 from study.launch.display import Display
 from study.launch.driver import Driver
@@ -59,7 +59,7 @@ def launch(
     plan = Plan(
         kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
     )
-    with local_ray.starting(resources, trials=target) as local:
+    with ahead.starting(resources, trials=target) as local:
         bundle = read_data(space, data_dir)
         from study.launch.preparation import make_manifest
 
@@ -113,7 +113,7 @@ def resume(
         notes=[f"accepted a wider search space: {change}" for change in changes],
     )
     left = None if is_open else target - len(record.trials) + len(record.unfinished)
-    with local_ray.starting(resources, trials=left) as local:
+    with ahead.starting(resources, trials=left) as local:
         bundle = read_data(space, data_dir)
         from study.launch.preparation import check_data
 
@@ -226,7 +226,8 @@ def run(
             signals.check()
             try:
                 driver.make_good()
-                tuning.run(driver, bundle, resources=packed.resources, cluster=cluster)
+                with ahead.used_by_tune(local):
+                    tuning.run(driver, bundle, resources=packed.resources, cluster=cluster)
             finally:
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)

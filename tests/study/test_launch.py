@@ -356,7 +356,7 @@ def test_a_signal_while_ray_starts_is_not_lost(
     (tmp_path / "space.toml").write_text(LONG)
     process = study_command("launch", "space.toml")
     assert process.stderr is not None
-    assert "starting Ray" in process.stderr.readline()
+    assert any("starting Ray" in line for line in iter(process.stderr.readline, ""))
     time.sleep(seconds)
 
     process.send_signal(number)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,34 @@ def test_nothing_is_left_of_a_launch_that_is_refused(
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["taken"]
     assert processes_of(own) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "codes"), [(signal.SIGINT, {130}), (signal.SIGTERM, {143, -signal.SIGTERM})], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_while_ray_starts_ahead_leaves_nothing(
+    number: signal.Signals,
+    codes: set[int],
+    tmp_path: Path,
+    study_command: Start,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Until there is a folder to resume from, a signal ends the launch as it ends any program, and Ray's processes with it."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    own = tmp_path_factory.mktemp("o")
+    process = study_command("launch", "space.toml", "--cpus", "2", RAY_TMPDIR=str(own))
+    while not list(own.glob("ray/session_2*/logs/gcs_server.out")):
+        assert process.poll() is None
+        time.sleep(0.02)
+
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+
+    assert process.returncode in codes, err
+    assert "Traceback" not in err
+    assert not (tmp_path / "results" / "little").exists()
+    while processes_of(own):  # they notice within seconds that nobody is there any more
+        time.sleep(0.1)
 
 
 def test_what_keeps_ray_from_starting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

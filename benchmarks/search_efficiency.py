@@ -97,7 +97,7 @@ CHOICES: Mapping[str, Contender] = {
 
 def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
     """Simulate every contender and every choice in as many landscapes as there are seeds; JSON-ready."""
-    from study.launch.cluster import keep_quiet
+    from study.launch.output import keep_quiet
 
     keep_quiet()
     landscapes = _landscapes(seeds)

@@ -6,30 +6,22 @@ and then ends the process.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from study.errors import LaunchError, StudyError
-from study.launch import probe, trust
+from study.launch import local_ray, probe, trust
+from study.launch.local_ray import LocalRay
+from study.launch.output import keep_quiet
 from study.launch.resources import Node, Resources, no_room, room
 
-__all__ = ["Cluster", "Resources", "connected", "keep_quiet"]
-
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is ours; Tune's result files would be a second one
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-
+__all__ = ["Cluster", "Resources", "connected"]
 
 _CONNECT_SECONDS = 5.0
 _INIT_SECONDS = 60.0
@@ -42,11 +34,6 @@ _MOST_DEMANDED = 1000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """How HTTP/2 begins, on which gRPC runs: a client's greeting and its settings, here none."""
-
-
-def keep_quiet() -> None:
-    """Tell Ray, which looks when it is imported, and its processes to say nothing."""
-    os.environ.update(_QUIET)
 
 
 Abandon = Callable[[StudyError], None]
@@ -177,47 +164,59 @@ def _go_on() -> None:
 
 @contextmanager
 def connected(
-    resources: Resources, *, anyway: bool = False, abandon: Abandon = _leave, check: Check = _go_on
+    resources: Resources,
+    *,
+    local: LocalRay | None = None,
+    anyway: bool = False,
+    abandon: Abandon = _leave,
+    check: Check = _go_on,
 ) -> Iterator[Cluster]:
-    """Be connected to Ray while the block runs.
+    """Be connected to Ray while the block runs: to a `local` one that starts already, to one of our own, or to a cluster.
 
     Raises `LaunchError` if the cluster cannot be reached or, unless it is to be looked at `anyway`, has no room for a single
     trial; and what `check` raises while room is waited for.
     """
-    keep_quiet()
-    import ray
+    left = threading.Event()
+    with ExitStack() as ending:
+        ending.callback(left.set)
+        _connect(resources, local, abandon, ending)
+        cluster = Cluster(resources)
+        ending.callback(cluster.end)
+        if cluster.is_shared:
+            threading.Thread(target=cluster.watch, name="cluster", daemon=True).start()
+            threading.Thread(target=cluster.guard, args=(abandon, left), name="cluster guard", daemon=True).start()
+        if not anyway:
+            cluster.wait_for_room(check)
+        yield cluster
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+def _connect(resources: Resources, local: LocalRay | None, abandon: Abandon, ending: ExitStack) -> None:
+    """Be connected until `ending`. Raises `LaunchError`."""
     try:
         if resources.address is None:
-            cpus = resources.cpus or os.cpu_count() or 1
-            ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
+            local = local or LocalRay(resources)
+            ending.callback(local.end)
+            local.wait()
         else:
-            address = _located(resources.address)
-            _check_reachable(address)
-            with trust.entering(address), _ended_in_time(address, abandon):
-                ray.init(address=address, **options)
+            _enter(resources.address, abandon, ending)
     except (OSError, ValueError, RuntimeError) as error:
         where = resources.address or "a local Ray"
         raise LaunchError(
             f"cannot connect to {where}: {str(error).partition(chr(10))[0] or type(error).__name__}",
             hint=f"is the cluster up, and its token here? ray status tells; {trust.HINT}",
         ) from error
-    left = threading.Event()
-    try:
-        cluster = Cluster(resources)
-        if cluster.is_shared:
-            threading.Thread(target=cluster.watch, name="cluster", daemon=True).start()
-            threading.Thread(target=cluster.guard, args=(abandon, left), name="cluster guard", daemon=True).start()
-        try:
-            if not anyway:
-                cluster.wait_for_room(check)
-            yield cluster
-        finally:
-            cluster.end()
-    finally:
-        ray.shutdown()
-        left.set()
+
+
+def _enter(address: str, abandon: Abandon, ending: ExitStack) -> None:
+    """Be connected to a cluster that runs, until `ending`. Raises what Ray raises."""
+    keep_quiet()
+    import ray
+
+    address = _located(address)
+    _check_reachable(address)
+    with trust.entering(address), _ended_in_time(address, abandon):
+        ray.init(address=address, **local_ray.QUIETLY)
+    ending.callback(ray.shutdown)
 
 
 @contextmanager

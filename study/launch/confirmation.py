@@ -16,8 +16,10 @@ from colournet.config import TrainConfig
 from colournet.data import DataBundle
 from study.candidates import Confirmation
 from study.errors import StudyError
-from study.launch import session
+from study.launch import ahead, preparation, session
 from study.launch.cluster import Resources
+from study.launch.dealer import check_stackable
+from study.launch.local_ray import LocalRay
 from study.launch.planned import Planned
 from study.launch.session import Plan
 from study.launch.source import Source
@@ -48,25 +50,27 @@ def confirm(
     folder = StudyFolder(root) if StudyLayout(root).manifest.is_file() else None
     if folder is not None and folder.driver is None and folder.state(folder.read()) == "finished":
         return folder
-    if folder is None:  # decided before the data are loaded
-        chosen = Confirmation.plan(study, study.read(), top=top, seeds=seeds)
-        bundle = _with_test_images(study, data_dir)
-        folder = _create(study, chosen, bundle, root.name, storage=resources.storage if resources else None)
-    else:
-        bundle = _with_test_images(folder, data_dir)
-        _check_test_images(folder, bundle)
-    try:
-        return _run(folder, bundle, resources or Resources(), limits or {}, budget or Budget())
-    finally:
-        folder.discard_if_empty()
-        with contextlib.suppress(OSError):  # it holds others
-            study.layout.confirmations.rmdir()
+    chosen = Confirmation.plan(study, study.read(), top=top, seeds=seeds) if folder is None else Confirmation.of(folder)
+    resources = resources or Resources()
+    check_stackable(study.space, fused=resources.fused)
+    with ahead.starting(resources, trials=len(chosen.runs)) as local:
+        bundle = _with_test_images(folder or study, data_dir)
+        if folder is None:
+            folder = _create(study, chosen, bundle, root.name, storage=resources.storage)
+        else:
+            _check_test_images(folder, bundle)
+        try:
+            return _run(folder, bundle, resources, limits or {}, budget or Budget(), local=local)
+        finally:
+            folder.discard_if_empty()
+            with contextlib.suppress(OSError):  # it holds others
+                study.layout.confirmations.rmdir()
 
 
 def _with_test_images(study: StudyFolder, data_dir: Path | None) -> DataBundle:
     """What the search's trials read, and the test images, which no trial of a search sees."""
-    bundle = session.prepare_bundle(study.space, data_dir)
-    session.check_data(study, bundle)
+    bundle = session.read_data(study.space, data_dir)
+    preparation.check_data(study, bundle)
     names = ("dataset", "category", "data_seed")
     config = TrainConfig.from_mapping({name: study.space.fixed[name] for name in names if name in study.space.fixed})
     return dataclasses.replace(bundle, test_images=data.read_test_images(config, data_dir=data_dir))
@@ -94,7 +98,7 @@ def _create(
 def _manifest(space: Space, chosen: Confirmation, bundle: DataBundle) -> dict[str, Any]:
     """That of a study, with what it confirms, and the floors of the test images, the table fitted on training pixels."""
     assert bundle.test_images is not None
-    made = session.make_manifest(space, bundle, trials=len(chosen.runs))
+    made = preparation.make_manifest(space, bundle, trials=len(chosen.runs))
     train_images = bundle.train_images[bundle.category]
     return {
         **made,
@@ -114,7 +118,13 @@ def _manifest(space: Space, chosen: Confirmation, bundle: DataBundle) -> dict[st
 
 
 def _run(
-    folder: StudyFolder, bundle: DataBundle, resources: Resources, limits: Mapping[str, Any], budget: Budget
+    folder: StudyFolder,
+    bundle: DataBundle,
+    resources: Resources,
+    limits: Mapping[str, Any],
+    budget: Budget,
+    *,
+    local: LocalRay | None,
 ) -> StudyFolder:
     runs, record = Confirmation.of(folder).runs, folder.read()
     session.check_affordable(folder, record, len(runs), budget)
@@ -130,4 +140,4 @@ def _run(
     def make_source(_: Space, __: StudyFolder, record: StudyRecord) -> Source:
         return Planned(runs, asked=len(record.trials))
 
-    return session.run(folder, bundle, plan, resources=resources, make_source=make_source)
+    return session.run(folder, bundle, plan, resources=resources, local=local, make_source=make_source)

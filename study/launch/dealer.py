@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from colournet.config import TrainConfig
 from colournet.stackable import OWN, shape
+from study.errors import LaunchError
 from study.known_points import Point
 from study.launch.away import Away
 from study.launch.messages import Task
@@ -13,7 +14,21 @@ from study.launch.roster import Roster
 from study.launch.source import Source
 from study.limits import Limits
 from study.records import StudyRecord
+from study.space import Space
 from study.store import StudyFolder
+
+_STACKED = "reference"
+"""The form in which a stack computes."""
+
+
+def check_stackable(space: Space, *, fused: int) -> None:
+    """Raise `LaunchError` if more than one trial is to be fused and the space fixes a form that cannot be."""
+    form = space.fixed.get("form", _STACKED)
+    if fused > 1 and form != _STACKED:
+        raise LaunchError(
+            f'form = "{form}" cannot be trained as a stack',
+            hint=f'leave form out of the space, or --fuse out of the command; a stack computes in form = "{_STACKED}"',
+        )
 
 
 class Dealer:
@@ -36,7 +51,7 @@ class Dealer:
         self._space = folder.space
         self._append = append
         self._trials = trials
-        self._form = "reference" if is_fusing else TrainConfig.form  # a stack computes in no other
+        self._form = _STACKED if is_fusing else TrainConfig.form
         self._away = Away(folder)
 
     @property
@@ -97,7 +112,7 @@ class Dealer:
     def _stack_of(self, number: int) -> TrainConfig | None:
         """The shape of the stacks that a trial may be part of; None if it is to be trained by itself, as in another form."""
         config = self._config(number)
-        return shape(config) if config.form == "reference" and not self._roster.is_apart(number) else None
+        return shape(config) if config.form == _STACKED and not self._roster.is_apart(number) else None
 
     def _config(self, number: int) -> TrainConfig:
         trial = self._record.trials[number]

@@ -18,7 +18,7 @@ from typing import Any
 
 from study.errors import LaunchError, StudyError
 from study.launch import trust
-from study.launch.cluster import keep_quiet
+from study.launch.output import keep_quiet
 
 ACTIVE = ("PENDING", "RUNNING")
 

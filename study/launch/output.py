@@ -9,6 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record is ours; Tune's result files would be a second one
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def keep_quiet() -> None:
+    """Tell Ray, which looks when it is imported, and its processes to say nothing."""
+    os.environ.update(_QUIET)
+
 
 @contextmanager
 def captured(log: Path) -> Iterator[TextIO]:

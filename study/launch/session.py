@@ -1,4 +1,8 @@
-"""Launching and resuming: from a search space to a finished record, or one that can be resumed."""
+"""Launching and resuming: from a search space to a finished record, or one that can be resumed.
+
+A local Ray starts meanwhile, from the moment on that nothing but the data can be wrong. So whatever takes torch, optuna or Ray
+Tune, seconds to load, is imported where it is needed: all of these are loaded while Ray starts.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,18 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from colournet import floors
-from colournet.config import TrainConfig
-from colournet.data import DataBundle, prepare
 from colournet.waiting import waiting
-from study import provenance
 from study.errors import LaunchError, StudyError
-from study.launch import failures, packing, preflight, spaces, storage, trust
-from study.launch.cluster import Cluster, Resources, connected, keep_quiet
+from study.launch import ahead, failures, preflight, spaces, storage, trust
+from study.launch.cluster import Cluster, Resources, connected
+from study.launch.dealer import check_stackable
 from study.launch.display import Display
 from study.launch.driver import Driver
 from study.launch.ending import Ending
-from study.launch.optimizer import Optimizer
-from study.launch.output import captured
+from study.launch.local_ray import LocalRay
+from study.launch.output import captured, keep_quiet
 from study.launch.signals import Signals, listening
 from study.launch.source import Source
 from study.limits import Budget, Limits
@@ -29,6 +30,10 @@ from study.records import StudyRecord, parse
 from study.space import Space
 from study.space_changes import check_change
 from study.store import RecordWriter, StudyFolder
+
+if TYPE_CHECKING:
+    from colournet.data import DataBundle
+    from study.launch.packing import Packed
 
 
 def launch(
@@ -52,16 +57,20 @@ def launch(
     StudyFolder.check_free(results, name)  # before the data are loaded, or even downloaded
     target, resources = trials or space.trials, resources or Resources()
     kept = {} if resources.storage is None else {"storage": storage.of_study(resources.storage, name)}
-    bundle = prepare_bundle(space, data_dir)
-    manifest = {**make_manifest(space, bundle, trials=target), **kept}
-    folder = StudyFolder.create(results, name, space_text=space.text, manifest=manifest)
     plan = Plan(
         kind="launched", trials=target, limits=limits or Limits(), budget=budget or Budget(), space=space, is_new=True
     )
-    try:
-        return run(folder, bundle, plan, resources=resources)
-    finally:
-        folder.discard_if_empty()
+    check_stackable(space, fused=resources.fused)
+    with ahead.starting(resources, trials=target) as local:
+        bundle = read_data(space, data_dir)
+        from study.launch.preparation import make_manifest
+
+        manifest = {**make_manifest(space, bundle, trials=target), **kept}
+        folder = StudyFolder.create(results, name, space_text=space.text, manifest=manifest)
+        try:
+            return run(folder, bundle, plan, resources=resources, local=local)
+        finally:
+            folder.discard_if_empty()
 
 
 def resume(
@@ -96,8 +105,6 @@ def resume(
     is_open = is_finished and budget.is_set and trials is None
     if folder.driver is None and is_finished and not is_open and not changes:
         return folder
-    bundle = prepare_bundle(space, data_dir)
-    check_data(folder, bundle)
     plan = Plan(
         kind="resumed",
         trials=None if is_open else target,
@@ -107,7 +114,22 @@ def resume(
         is_new=bool(changes),
         notes=[f"accepted a wider search space: {change}" for change in changes],
     )
-    return run(folder, bundle, plan, resources=resources)
+    left = None if is_open else target - len(record.trials) + len(record.unfinished)
+    check_stackable(space, fused=resources.fused)
+    with ahead.starting(resources, trials=left) as local:
+        bundle = read_data(space, data_dir)
+        from study.launch.preparation import check_data
+
+        check_data(folder, bundle)
+        return run(folder, bundle, plan, resources=resources, local=local)
+
+
+def read_data(space: Space, data_dir: Path | None) -> DataBundle:
+    """What any trial of the space may ask for; says so on stderr where it takes long."""
+    with waiting("reading the data"):
+        from study.launch.preparation import prepare_bundle
+
+        return prepare_bundle(space, data_dir)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +163,6 @@ class Plan:
         }
 
 
-def check_data(folder: StudyFolder, bundle: DataBundle) -> None:
-    """Raise `StudyError` if the data are not those that the study began with: its numbers could not be compared."""
-    if bundle.fingerprint != folder.manifest["data"]["fingerprint"]:
-        raise StudyError(
-            f"{folder.title}: the images or palettes are not those that the study began with",
-            hint=f"point --data-dir at the same data; {folder.layout.manifest} tells which they were",
-        )
-
-
 def check_affordable(folder: StudyFolder, record: StudyRecord, target: int, budget: Budget) -> None:
     """Raise `StudyError` if more trials were asked already than `target`, or more epochs trained than the budget."""
     if target < len(record.trials):
@@ -166,6 +179,8 @@ def check_affordable(folder: StudyFolder, record: StudyRecord, target: int, budg
 
 def _rebuild(space: Space, folder: StudyFolder, record: StudyRecord) -> Source:
     """Optuna's study, as the record tells it."""
+    from study.launch.optimizer import Optimizer
+
     with folder.layout.events.open("rb") as lines:
         return Optimizer.rebuild(space, record, events=map(parse, lines))
 
@@ -176,10 +191,13 @@ def run(
     plan: Plan,
     *,
     resources: Resources,
+    local: LocalRay | None = None,
     make_source: Callable[[Space, StudyFolder, StudyRecord], Source] = _rebuild,
 ) -> StudyFolder:
-    """Drive a study's trials until `plan` is done or the study is to end; raises as `launch` where it is resumable."""
-    _check_stackable(plan.space, resources)
+    """Drive a study's trials until `plan` is done or the study is to end; raises as `launch` where it is resumable.
+
+    On a `local` Ray that starts already; by default one is started, unless a cluster is named.
+    """
     with (
         folder.write() as writer,
         captured(folder.layout.log) as console,
@@ -187,13 +205,13 @@ def run(
     ):
         keep_quiet()
         with waiting("loading Ray Tune and what was asked so far", file=console):
-            from study.launch import tuning  # takes seconds, better before Ray has taken SIGTERM for itself
+            from study.launch import packing, tuning
 
             source = make_source(plan.space, folder, writer.record)
         signals.check()
         with (
             Display(folder, writer.record, trials=plan.trials, console=console) as display,
-            connected(resources, abandon=signals.abandon, check=signals.check) as cluster,
+            connected(resources, local=local, abandon=signals.abandon, check=signals.check) as cluster,
         ):
             signals.listen()
             signals.check()
@@ -221,23 +239,15 @@ def run(
             signals.check()
             try:
                 driver.make_good()
-                tuning.run(driver, bundle, resources=packed.resources, cluster=cluster)
+                with ahead.used_by_tune(local):
+                    tuning.run(driver, bundle, resources=packed.resources, cluster=cluster)
             finally:
                 reason = driver.close()
     _raise_for(reason, folder, driver.ending, signals)
     return folder
 
 
-def _check_stackable(space: Space, resources: Resources) -> None:
-    """Raise `LaunchError` if trials are to be fused whose form cannot be."""
-    if resources.fused > 1 and space.fixed.get("form", "reference") != "reference":
-        raise LaunchError(
-            f'form = "{space.fixed["form"]}" cannot be trained as a stack',
-            hint='leave form out of the space, or --fuse out of the command; a stack computes in form = "reference"',
-        )
-
-
-def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, packed: packing.Packed, *, workers: int) -> None:
+def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, packed: Packed, *, workers: int) -> None:
     """Record that the session began, and with which space."""
     writer.append(plan.kind, **plan.event(writer.record, packed.resources, workers=workers))
     for text in [*plan.notes, *packed.notes]:
@@ -265,53 +275,3 @@ def _raise_for(reason: str, folder: StudyFolder, ending: Ending, signals: Signal
         signals.check()
     if reason == "failed":
         raise LaunchError(f"{folder.title}: Ray Tune gave up", hint=f"see {folder.layout.log}")
-
-
-def prepare_bundle(space: Space, data_dir: Path | None) -> DataBundle:
-    """Load what any trial of the space may ask for, and check that it suffices.
-
-    Test images are not read, unless the space's protocol validates on them.
-    """
-    extras = {name for classes in space.taken("extra_classes") for name in classes}
-    base = TrainConfig.from_mapping(
-        {name: value for name, value in space.fixed.items() if name not in ("model", "dilation", "extra_classes")}
-    )
-    palettes = space.palettes
-    base = base.replace(num_colours=palettes[0].num_colours, colour_space=palettes[0].colour_space)
-    with waiting("reading the data"):
-        bundle = prepare(base, data_dir=data_dir, extra_classes=extras, palettes=palettes)
-    for count in space.taken("train_images"):
-        bundle.for_run(base.replace(train_images=count))  # raises if there are fewer
-    return bundle
-
-
-def make_manifest(space: Space, bundle: DataBundle, *, trials: int) -> dict[str, Any]:
-    """What is decided when a study of `space` begins, JSON-ready."""
-    train_images = bundle.train_images[bundle.category]
-    base = TrainConfig.from_mapping(
-        {name: space.fixed[name] for name in ("dataset", "protocol", "data_seed") if name in space.fixed}
-    )
-    return {
-        "question": space.question,
-        "trials": trials,
-        "seed": space.seed,
-        "objective": {"metric": space.objective.metric, "goal": space.objective.goal, "epoch": "best"},
-        "sampler": {"kind": space.sampler.kind, **space.sampler.options},
-        "pruner": {"kind": space.pruner.kind, **space.pruner.options},
-        "space_sha256": space.fingerprint,
-        "data": {
-            "dataset": base.dataset,
-            "category": bundle.category,
-            "protocol": base.protocol,
-            "data_seed": base.data_seed,
-            "train_images": len(train_images),
-            "validation_images": len(bundle.validation_images),
-            "fingerprint": bundle.fingerprint,
-        },
-        "palettes": {str(name): palette.round(4).tolist() for name, palette in bundle.palettes.items()},
-        "floors": {
-            str(name): floors.measure(train_images, bundle.validation_images, palette)
-            for name, palette in bundle.palettes.items()
-        },
-        "provenance": provenance.collect(),
-    }

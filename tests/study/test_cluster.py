@@ -31,7 +31,7 @@ LOOK_AT_DATA = """
 import os, sys
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 import ray
-from study.launch.session import prepare_bundle
+from study.launch.preparation import prepare_bundle
 from study.space import Space
 from tests.study.helpers import SPACE
 

@@ -18,7 +18,7 @@ from colournet import data, floors
 from study.analysis.judgement import Judgement
 from study.candidates import Confirmation
 from study.errors import LaunchError, StudyError
-from study.launch import session
+from study.launch import preparation
 from study.launch.cluster import Resources
 from study.launch.confirmation import confirm
 from study.launch.driver import Driver
@@ -110,8 +110,8 @@ def test_every_run_is_trained_to_its_end_and_tested(tmp_path: Path) -> None:
 def real_search(results: Path, text: str = SPACE) -> StudyFolder:
     """A study of made-up trials over real data: what is confirmed of it is really trained."""
     space = Space.parse(text)
-    bundle = session.prepare_bundle(space, None)
-    manifest = session.make_manifest(space, bundle, trials=3)
+    bundle = preparation.prepare_bundle(space, None)
+    manifest = preparation.make_manifest(space, bundle, trials=3)
     folder = StudyFolder.create(results, "little", space_text=text, manifest=manifest)
     search(folder)
     return folder
@@ -149,7 +149,7 @@ def test_a_confirmation_ends_whole(study: StudyFolder, confirmed: StudyFolder) -
 def test_the_floors_are_those_of_the_test_images(confirmed: StudyFolder) -> None:
     """The manifest keeps what needs no network: the grey table is fitted on training pixels and scored on test images."""
     space = confirmed.space
-    bundle = session.prepare_bundle(space, None)
+    bundle = preparation.prepare_bundle(space, None)
     config = space.config({})
     images = data.read_test_images(config)
 
@@ -244,7 +244,9 @@ def test_a_signal_leaves_a_confirmation_that_goes_on(tmp_path: Path, study_comma
         tmp_path / "results",
         "little",
         space_text=text,
-        manifest=session.make_manifest(Space.parse(text), session.prepare_bundle(Space.parse(text), None), trials=3),
+        manifest=preparation.make_manifest(
+            Space.parse(text), preparation.prepare_bundle(Space.parse(text), None), trials=3
+        ),
     )
     search(folder, epochs=40)
     command = ("confirm", "little", "--top", "1", "--seeds", "3")

@@ -8,7 +8,7 @@ import pytest
 from colournet import data
 from colournet.data import prepare
 from colournet.training import train
-from study.launch.session import make_manifest
+from study.launch.preparation import make_manifest
 from study.reproduce import reproduce
 from study.store import StudyFolder
 from tests.study.helpers import PARAMS, SPACE, make_folder, make_space, session, started

@@ -16,7 +16,7 @@ from colournet.stackable import shape
 from colournet.training import train
 from study.doctor import diagnose
 from study.errors import LaunchError
-from study.launch import session, worker
+from study.launch import preparation, worker
 from study.launch.cluster import Resources
 from study.launch.messages import Task
 from study.launch.session import launch
@@ -143,7 +143,7 @@ def few_scenes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def test_each_trial_is_recorded_as_its_own(tmp_path: Path) -> None:
     """Every trial of a stack has its own epochs, files, log and value, and they are those that it has alone."""
     folder = make_folder(tmp_path, space_text=ONE_SHAPE)
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
     with driving(folder, trials=4) as driver:
         tasks = driver.next_tasks(4)
         run(driver, tasks, bundle)
@@ -173,7 +173,7 @@ def test_seconds_of_a_stack_are_shared(tmp_path: Path) -> None:
     """A worker cannot be busy for longer than it was there: all epochs of all members together fit into its time."""
     folder = make_folder(tmp_path, space_text=ONE_SHAPE)
     with driving(folder, trials=4) as driver:
-        run(driver, driver.next_tasks(4), session.prepare_bundle(folder.space, None))
+        run(driver, driver.next_tasks(4), preparation.prepare_bundle(folder.space, None))
 
     spells = folder.read().worker_time.spells
     assert len(spells) == 4
@@ -188,7 +188,7 @@ def test_pruned_members_leave_the_others(tmp_path: Path) -> None:
     text = ONE_SHAPE.replace('pruner = { kind = "none" }', HALVING)
     folder = make_folder(tmp_path, space_text=text)
     with driving(folder, trials=6) as driver:
-        run(driver, driver.next_tasks(6), session.prepare_bundle(folder.space, None))
+        run(driver, driver.next_tasks(6), preparation.prepare_bundle(folder.space, None))
 
     record = folder.read()
     assert record.count("pruned") > 0
@@ -204,7 +204,7 @@ def test_pruned_members_leave_the_others(tmp_path: Path) -> None:
 def test_a_stopped_stack_goes_on_where_it_was(tmp_path: Path) -> None:
     """A study that is stopped interrupts each member at its next epoch; resumed, none of them repeats an epoch."""
     folder = make_folder(tmp_path, space_text=ONE_SHAPE)
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
     with driving(folder, trials=3) as driver:
         tasks = driver.next_tasks(3)
         tell = telling(driver, tasks)
@@ -230,7 +230,7 @@ def test_a_stopped_stack_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_member_that_had_ended_is_ended_first(tmp_path: Path) -> None:
     """One whose driver died between its last epoch and its end needs no more training; it ends, and the others train on."""
     folder = make_folder(tmp_path, space_text=GRID)
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
     with driving(folder, trials=2) as driver:
         (first,) = driver.next_tasks(1)
         reports: list[Any] = []

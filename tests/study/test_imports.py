@@ -102,6 +102,13 @@ def test_the_driver_and_the_worker_know_no_ray(tmp_path: Path) -> None:
     )
 
 
+def test_a_launch_begins_light(tmp_path: Path) -> None:
+    """Ray starts while torch, Optuna and what reads the data are loaded: nothing of them stands before it."""
+    loaded = loaded_by("import study.launch.session", tmp_path)
+
+    assert not loaded & {"ray", "torch", "optuna", "sklearn", "pandas", "colournet.data"}
+
+
 @pytest.mark.parametrize("package", ["study", "colournet"])
 def test_importing_a_package_loads_nothing(tmp_path: Path, package: str) -> None:
     """The packages re-export lazily, and every name they promise is there."""

@@ -18,7 +18,7 @@ import pytest
 
 from colournet import data
 from study.errors import SpaceError, StudyError
-from study.launch import session
+from study.launch import preparation
 from study.launch.cluster import Resources
 from study.launch.session import launch, resume
 from study.limits import Budget, Limits
@@ -205,9 +205,9 @@ def test_a_study_prepares_what_its_trials_may_ask_for(
         '[search.learning_rate]\nkind = "float"\nlow = 1e-3\nhigh = 1e-2'
     )
 
-    bundle = session.prepare_bundle(space, None)
+    bundle = preparation.prepare_bundle(space, None)
 
-    manifest = session.make_manifest(space, bundle, trials=1)
+    manifest = preparation.make_manifest(space, bundle, trials=1)
     assert list(manifest["palettes"]) == list(manifest["floors"]) == palettes
     assert all("chroma_mse" in manifest["floors"][name]["grey_table"] for name in palettes if name.endswith("lab"))
     generator = random.Random(0)
@@ -356,7 +356,7 @@ def test_a_signal_while_ray_starts_is_not_lost(
     (tmp_path / "space.toml").write_text(LONG)
     process = study_command("launch", "space.toml")
     assert process.stderr is not None
-    assert "starting Ray" in process.stderr.readline()
+    assert any("starting Ray" in line for line in iter(process.stderr.readline, ""))
     time.sleep(seconds)
 
     process.send_signal(number)

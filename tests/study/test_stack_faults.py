@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from colournet import data
-from study.launch import session, worker
-from study.launch.cluster import keep_quiet
+from study.launch import preparation, worker
+from study.launch.output import keep_quiet
 from study.launch.driver import Driver
 from study.limits import Limits
 from tests.study.fused_studies import ONE_SHAPE, driving, events, numbers, run
@@ -27,7 +27,7 @@ def test_an_error_of_a_stack_is_no_trial_s(
     """Trials whose stack ran out of memory, or met any other error, say so, run again by themselves, and end well."""
     monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
     folder = make_folder(tmp_path, space_text=ONE_SHAPE)
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
 
     def fail(*_: Any, **__: Any) -> None:
         raise error

@@ -13,7 +13,7 @@ from colournet import data
 from colournet.data import DataBundle
 from study.doctor import diagnose
 from study.errors import LaunchError, StudyError
-from study.launch import answers, markers, mirror, preflight, session, worker
+from study.launch import answers, markers, mirror, preflight, preparation, worker
 from study.launch.messages import Report, Task, TellAll
 from study.launch.mirror import Mirror, bring_home, run_mirrored
 from study.launch.storage import Storage, StorageError, below, check_same, check_uri, of_study, of_trial
@@ -227,7 +227,7 @@ def test_a_study_over_a_storage_ends_as_one_in_a_folder(
     """Trials go on from the storage when their driver has died; best and kept models come home, nothing is left there."""
     monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
     folder = make_folder(tmp_path, manifest={"storage": uri})
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
 
     with pytest.raises(made_up_workers.DriverDied):
         train_all(folder, bundle, kind="launched", events=4)
@@ -252,7 +252,7 @@ def test_a_stack_is_mirrored_member_by_member(uri: str, tmp_path: Path, monkeypa
     monkeypatch.setattr(data, "_SCENES_COUNT", {"train": 60, "test": 20})
     text = SPACE.replace('choices = ["cnn", "unet"]', 'choices = ["cnn"]')
     folder = make_folder(tmp_path, manifest={"storage": uri}, space_text=text)
-    bundle = session.prepare_bundle(folder.space, None)
+    bundle = preparation.prepare_bundle(folder.space, None)
 
     with pytest.raises(made_up_workers.DriverDied):
         train_all(folder, bundle, kind="launched", events=6, fused=2)

@@ -1,18 +1,26 @@
 """What is done ahead of a study's first trial, while its data are read: a local Ray starts, and its workers get ready.
 
 Imports are most of what a worker takes to start. Ray starts a process for each CPU by itself, and a variable of its own has these
-import `study.launch.preloaded`. Tune would pass them over, as it asks for workers of an environment of its own.
+import `study.launch.preloaded`. Tune would pass them over, as it asks for workers of an environment of its own, and so would Ray
+before they have imported that, and start others: they tell by a file each that they have.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from study.launch.local_ray import LocalRay
+from study.launch.local_ray import READY, LocalRay
 from study.launch.resources import Resources
 
-_PRELOAD = {"RAY_preload_python_modules": "study.launch.preloaded"}
+_PRELOAD = "RAY_preload_python_modules"
+_MODULE = "study.launch.preloaded"
+_READY_SECONDS = 60.0
+"""The longest that processes are waited for. One that has not come by then has failed, and Ray starts another."""
 _OWN_ENVIRONMENT: dict[str, object] = {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": set()}
 """What Tune adds to workers' environments, which those of a local Ray inherit from this process."""
 
@@ -26,19 +34,25 @@ def starting(resources: Resources, *, trials: int | None) -> Iterator[LocalRay |
     if resources.address is not None:
         yield None
         return
-    local = LocalRay(resources, variables=_PRELOAD if _each_process_gets_a_trial(resources, trials) else {})
-    try:
-        yield local
-    finally:
-        local.end()
+    with tempfile.TemporaryDirectory(prefix="study-workers-", ignore_cleanup_errors=True) as folder:
+        is_ahead = _each_process_gets_a_trial(resources, trials) and _PRELOAD not in os.environ
+        local = LocalRay(resources, variables={_PRELOAD: _MODULE, READY: folder} if is_ahead else {})
+        try:
+            yield local
+        finally:
+            local.end()
 
 
 @contextmanager
 def used_by_tune(local: LocalRay | None) -> Iterator[None]:
-    """While the block runs, have Tune take the processes that a `local` Ray starts by itself."""
+    """While the block runs, have Tune take the processes that a `local` Ray starts by itself, for which it waits."""
     if local is None:
         yield
         return
+    if READY in local.variables:
+        ready, deadline = Path(local.variables[READY]), time.monotonic() + _READY_SECONDS
+        while len(list(ready.iterdir())) < local.count and time.monotonic() < deadline:
+            time.sleep(0.02)
     from ray.tune.execution import class_cache
 
     before = {name: getattr(class_cache, name) for name in _OWN_ENVIRONMENT if hasattr(class_cache, name)}

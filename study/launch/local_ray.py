@@ -18,6 +18,8 @@ from study.launch.output import keep_quiet
 from study.launch.resources import Resources
 
 QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+READY = "STUDY_READY_WORKERS"
+"""The variable that names a folder in which each worker process leaves a file once it has loaded what trials take."""
 _one_at_a_time = threading.Lock()
 
 
@@ -26,7 +28,8 @@ class LocalRay:
 
     def __init__(self, resources: Resources, *, variables: Mapping[str, str] | None = None) -> None:
         """Begin to start it, with these variables in the environment of its processes."""
-        self._cpus, self._variables = self.cpus(resources), variables or {}
+        self.count, self.variables = self.cpus(resources), variables or {}
+        """How many processes it starts by itself, one for each CPU, and what they find in their environment."""
         self._settled, self._unwanted = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         keep_quiet()
@@ -70,8 +73,8 @@ class LocalRay:
         import ray
 
         logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that it gets no signals here, which are ours
-        with _environment(self._variables), _without_helpers():
-            ray.init("local", num_cpus=self._cpus, include_dashboard=False, **QUIETLY)
+        with _environment(self.variables), _without_helpers():
+            ray.init("local", num_cpus=self.count, include_dashboard=False, **QUIETLY)
 
 
 @contextmanager

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
+
+from study.launch.local_ray import READY
 
 
 def _load() -> None:
@@ -14,4 +18,11 @@ def _load() -> None:
     warm_up()
 
 
+def _say_ready() -> None:
+    """Tell the driver: from now on, Ray gives this process work."""
+    with contextlib.suppress(OSError):  # the study may have been given up meanwhile
+        Path(os.environ[READY], str(os.getpid())).touch()
+
+
 _load()
+_say_ready()

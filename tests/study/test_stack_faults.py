@@ -10,8 +10,8 @@ import torch
 
 from colournet import data
 from study.launch import preparation, worker
-from study.launch.output import keep_quiet
 from study.launch.driver import Driver
+from study.launch.output import keep_quiet
 from study.limits import Limits
 from tests.study.fused_studies import ONE_SHAPE, driving, events, numbers, run
 from tests.study.helpers import epoch, make_folder, started

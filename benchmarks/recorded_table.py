@@ -18,6 +18,9 @@ from typing import Any
 
 from benchmarks.curves import CURVES
 
+_HAIR = 1e-6
+"""The most by which two trainings of one configuration differ, as a share of the loss: it makes an order, and nothing else."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -53,6 +56,15 @@ class Table:
         """The curve of a configuration, of which only what the space searches counts."""
         wanted = math.log(config["learning_rate"])
         return min(self._curves[self._cell(config)], key=lambda entry: abs(entry[0] - wanted))[1]
+
+    def again(self, config: Mapping[str, Any], *, generator: random.Random) -> Curve:
+        """The curve of a configuration as one more training of it gives it: a hair off, the same at each epoch.
+
+        So chance decides which of two trainings of one configuration is the better one. Were they equal, a pruner that lets
+        equals go on would train each to its end, and one that does not, none but the first.
+        """
+        curve, factor = self.curve(config), 1 + _HAIR * generator.random()
+        return Curve(tuple(loss * factor for loss in curve.losses), curve.seconds)
 
     def thinned(self, rates: int, *, generator: random.Random) -> Table:
         """A table that has only so many learning rates, drawn at random, of each combination of choices."""

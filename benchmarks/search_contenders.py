@@ -14,6 +14,7 @@ from study.launch.driver import Driver
 from study.launch.messages import Task
 from study.launch.optimizer import Optimizer, distribution
 from study.launch.tpe import NotingTPE
+from study.launch.trial_notes import Notes
 from study.layout import TrialLayout
 from study.space import Space
 from study.store import StudyFolder
@@ -93,7 +94,8 @@ class RayTune:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         searched = {name: distribution(parameter) for name, parameter in space.search.items()}
-        sampler = NotingTPE(seed=seed, startup_trials=10)  # to the bit what OptunaSearch makes by itself, and faster
+        # to the bit what OptunaSearch makes by itself, and faster
+        sampler = NotingTPE(seed=seed, startup_trials=10, notes=Notes())
         self._searcher = OptunaSearch(searched, metric=_METRIC, mode="min", sampler=sampler)
         self._scheduler = ASHAScheduler(metric=_METRIC, mode="min", max_t=epochs, grace_period=grace)
         self._trials: dict[int, Any] = {}

@@ -38,8 +38,11 @@ _BY_WORKERS = ("Ray Tune: OptunaSearch and ASHA", "ours")
 
 _HALVING = {"kind": "successive_halving", **PRUNERS["successive_halving"]}
 _HYPERBAND = {"kind": "hyperband", **PRUNERS["hyperband"]}
+_MEDIAN = {"kind": "median", **PRUNERS["median"]}
 _TPE = {"kind": "tpe", **SAMPLERS["tpe"]}
 _NONE = {"kind": "none"}
+_AS_OPTUNA = partial(Varied, ranks_by_depth=False)
+"""The service's optimizer, but trials are ranked as Optuna ranks them."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,43 @@ class Contender:
 
 
 def _halving(grace: int, factor: int) -> Contender:
+    """What was the default before, of another grace and factor."""
+    return _before(pruner={"kind": "successive_halving", "min_epochs": grace, "reduction_factor": factor})
+
+
+def _before(sampler: Mapping[str, Any] = _TPE, pruner: Mapping[str, Any] = _HALVING, **varied: Any) -> Contender:
+    """What was the default before, with a thing changed."""
+    return Contender(sampler, pruner, partial(Varied, ranks_by_depth=False, **varied))
+
+
+def _ours(grace: int, factor: int) -> Contender:
     return Contender(pruner={"kind": "successive_halving", "min_epochs": grace, "reduction_factor": factor})
 
 
 CONTENDERS: Mapping[str, Contender] = {
     "random search": Contender({"kind": "random"}, _NONE),
-    "TPE without pruning": Contender(_TPE, _NONE),
+    "TPE without pruning": Contender(_TPE, _NONE, _AS_OPTUNA),
     "Hyperband": Contender({"kind": "random"}, _HYPERBAND),
     "Ray Tune: OptunaSearch and ASHA": Contender(rays_grace=1),
     "Ray Tune with a grace of 2": Contender(rays_grace=2),
+    "before": _before(),
     "ours": Contender(),
 }
 """What is compared. All but Ray's are driven through the service, which adds nothing of its own to the first three."""
 
 CHOICES: Mapping[str, Contender] = {
     "ours": Contender(),
+    "trials ranked as Optuna ranks them": _before(),
+    "compared where 20 have come": Contender(make=partial(Varied, enough=20)),
+    "quota of all trials": Contender(make=partial(Varied, has_quota=True)),
+    "grace 4": _ours(4, 3),
+    "5 start-up trials": Contender({**_TPE, "startup_trials": 5}),
+    "TPE and median": Contender(pruner=_MEDIAN),
+}
+"""Ours, with one thing changed."""
+
+EARLIER_CHOICES: Mapping[str, Contender] = {
+    "before": _before(),
     "grace 1": _halving(1, 3),
     "grace 2": _halving(2, 3),
     "grace 4": _halving(4, 3),
@@ -76,23 +101,22 @@ CHOICES: Mapping[str, Contender] = {
     "factor 4, grace 1": _halving(1, 4),
     "factor 4, grace 2": _halving(2, 4),
     "factor 4, grace 4": _halving(4, 4),
-    "grace 1, latest value": Contender(
-        pruner={"kind": "successive_halving", "min_epochs": 1, "reduction_factor": 3},
-        make=partial(Varied, judges_latest=True),
+    "grace 1, latest value": _before(
+        pruner={"kind": "successive_halving", "min_epochs": 1, "reduction_factor": 3}, judges_latest=True
     ),
-    "pruned trials told as completed": Contender(make=partial(Varied, completes_pruned=True)),
-    "the pruner sees the latest value": Contender(make=partial(Varied, judges_latest=True)),
-    "TPE and Hyperband": Contender(pruner=_HYPERBAND),
-    "TPE and median": Contender(pruner={"kind": "median", "startup_trials": 5, "warmup_epochs": 1}),
-    "random and halving": Contender({"kind": "random"}),
-    "5 start-up trials": Contender({**_TPE, "startup_trials": 5}),
-    "20 start-up trials": Contender({**_TPE, "startup_trials": 20}),
-    "40 start-up trials": Contender({**_TPE, "startup_trials": 40}),
-    "no constant liar": Contender(make=partial(Varied, sampler={"multivariate": True, "constant_liar": False})),
-    "parameters one by one": Contender(make=partial(Varied, sampler={"multivariate": False, "constant_liar": True})),
-    "group": Contender(make=partial(Varied, sampler={"multivariate": True, "constant_liar": True, "group": True})),
+    "pruned trials told as completed": _before(completes_pruned=True),
+    "the pruner sees the latest value": _before(judges_latest=True),
+    "TPE and Hyperband": _before(pruner=_HYPERBAND),
+    "TPE and median": _before(pruner=_MEDIAN),
+    "random and halving": _before({"kind": "random"}),
+    "5 start-up trials": _before({**_TPE, "startup_trials": 5}),
+    "20 start-up trials": _before({**_TPE, "startup_trials": 20}),
+    "40 start-up trials": _before({**_TPE, "startup_trials": 40}),
+    "no constant liar": _before(sampler_of={"multivariate": True, "constant_liar": False}),
+    "parameters one by one": _before(sampler_of={"multivariate": False, "constant_liar": True}),
+    "group": _before(sampler_of={"multivariate": True, "constant_liar": True, "group": True}),
 }
-"""Ours, with one or two things changed."""
+"""The default before, with one or two things changed."""
 
 
 def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
@@ -110,6 +134,7 @@ def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
         "contenders": compared,
         "ratios": _ratios(compared),
         "choices": {name: _measure(landscapes, each, workers) for name, each in CHOICES.items()},
+        "earlier_choices": {name: _measure(landscapes, each, workers) for name, each in EARLIER_CHOICES.items()},
         "by_workers": {
             count: {name: _measure(landscapes, CONTENDERS[name], count) for name in _BY_WORKERS}
             for count in _OTHER_WORKERS
@@ -149,7 +174,8 @@ def _search(table: Table, contender: Contender, seed: int, workers: int) -> Outc
     def is_enough(outcome: Outcome) -> bool:
         return _has_arrived(outcome, table) or outcome.epochs >= _MOST_EPOCHS
 
-    run, space = partial(simulate, curve_of=table.curve, workers=workers, is_enough=is_enough), Space.load(SPACE)
+    curve_of = partial(table.again, generator=random.Random(seed))
+    run, space = partial(simulate, curve_of=curve_of, workers=workers, is_enough=is_enough), Space.load(SPACE)
     if contender.rays_grace is not None:
         return run(RayTune(space, epochs=space.fixed["epochs"], grace=contender.rays_grace, seed=seed))
     head = f"seed = {seed}\nsampler = {_toml(contender.sampler)}\npruner = {_toml(contender.pruner)}\n"

@@ -160,6 +160,8 @@ class Optimizer:
             return False
         self._reported[number].add(epoch)
         self._trials[number].report(value, epoch)
+        if isinstance(self.study.sampler, NotingTPE):
+            self.study.sampler.note(self.study, number, epoch, value)
         return True
 
     def _judge(self, number: int, epoch: int) -> None:

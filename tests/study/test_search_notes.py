@@ -12,6 +12,7 @@ import pytest
 from study.launch.halving import Halving, hyperband
 from study.launch.optimizer import Optimizer
 from study.launch.tpe import NotingTPE
+from study.launch.trial_notes import ByDepth, Notes
 from tests.study.made_up_studies import MadeUpStudy, knowledge
 from tests.study.test_rebuild import space_of
 
@@ -41,7 +42,7 @@ def run(pruner: str, *, goal: str, is_optunas: bool, seed: int) -> MadeUpStudy:
         text = text.replace('question = "Does it work?"', 'objective = { metric = "val_accuracy" }')
     study = MadeUpStudy(type(space_of("tpe", pruner)).parse(text), trials=60)
     study.optimizer.study.pruner = PRUNERS[pruner][is_optunas]()
-    study.optimizer.study.sampler = NotingTPE(seed=seed, startup_trials=3)
+    study.optimizer.study.sampler = NotingTPE(seed=seed, startup_trials=3, notes=Notes())
     if is_optunas:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -56,7 +57,7 @@ def run(pruner: str, *, goal: str, is_optunas: bool, seed: int) -> MadeUpStudy:
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 @pytest.mark.parametrize("pruner", PRUNERS)
 def test_suggestions_and_verdicts_are_optunas(pruner: str, goal: str, seed: int) -> None:
-    """Judging by the same values they are equal to the last bit, whatever becomes of the trials: pruned, lost, repeated."""
+    """Judging and ranking alike they are equal to the last bit, whatever becomes of the trials: pruned, lost, repeated."""
     ours, optunas = (run(pruner, goal=goal, is_optunas=is_optunas, seed=seed) for is_optunas in (False, True))
 
     assert {trial.state for trial in ours.record.trials.values()} == {"completed", "pruned", "failed"}
@@ -113,3 +114,79 @@ def test_a_trial_is_judged_by_its_best_epoch(goal: str, sign: int) -> None:
         verdicts.append(trial.should_prune())
 
     assert verdicts == [False, False, True]
+
+
+CURVES = {
+    0: [9.0, 5.0, 3.0, 2.0],  # completed
+    1: [4.0, 4.5],  # pruned, by its best so far second after two epochs
+    2: [3.0, 2.5, 2.4],  # runs, the best after two epochs
+    3: [1.0],  # pruned after one epoch
+    4: [0.5, 0.4],  # failed
+}
+
+
+def noted(*, enough: int) -> tuple[optuna.Study, ByDepth]:
+    """A study of those curves, with a known learning rate each, and its notes."""
+    study, notes = optuna.create_study(), ByDepth(enough=enough)
+    for number, losses in CURVES.items():
+        trial = study.ask({"learning_rate": optuna.distributions.FloatDistribution(0.0, 1.0)})
+        for epoch, loss in enumerate(losses, start=1):
+            trial.report(loss, epoch)
+            notes.note(number, epoch, loss)
+    ends = {0: optuna.trial.TrialState.COMPLETE, 4: optuna.trial.TrialState.FAIL}
+    for number in (0, 1, 3, 4):
+        state = ends.get(number, optuna.trial.TrialState.PRUNED)
+        frozen = study.trials[number]
+        notes.end(frozen, state, 2.0 if number == 0 else None, sign=1)
+    notes.catch_up(study, len(CURVES))
+    return study, notes
+
+
+@pytest.mark.parametrize(
+    ("enough", "ranking"),
+    [
+        (1, [0, 2, 1, 3]),  # after all epochs, as the completed one
+        (2, [2, 0, 1, 3]),  # after three
+        (3, [2, 1, 0, 3]),  # after two
+        (4, [3, 2, 1, 0]),  # after the first
+        (9, [3, 2, 1, 0]),  # not yet so many
+    ],
+)
+def test_trials_are_compared_where_enough_have_come(enough: int, ranking: list[int]) -> None:
+    """Best values so far at the deepest epoch that enough trials have come to rank all of them, running ones too."""
+    _, notes = noted(enough=enough)
+
+    for good in range(len(ranking) + 1):
+        below, above = notes.split(good)
+        assert below.tolist() == sorted(ranking[:good])
+        assert above.tolist() == sorted(ranking[good:])
+
+
+def test_a_completed_trial_of_fewer_epochs_has_come_to_any() -> None:
+    """Where epochs are searched, a trial that trained all of its few is compared by its best with those that train longer."""
+    study, notes = optuna.create_study(), ByDepth(enough=2)
+    for number, losses in enumerate([[3.0, 2.0], [3.0, 2.5, 2.2, 2.1]]):
+        trial = study.ask({"epochs": optuna.distributions.IntDistribution(2, 4)})
+        for epoch, loss in enumerate(losses, start=1):
+            notes.note(number, epoch, loss)
+        notes.end(study.trials[trial.number], optuna.trial.TrialState.COMPLETE, min(losses), sign=1)
+    notes.catch_up(study, 2)
+
+    assert [part.tolist() for part in notes.split(1)] == [[0], [1]]
+
+
+@pytest.mark.parametrize(("loss", "is_good"), [(0.1, True), (9.0, False)])
+def test_a_running_trial_counts_before_it_ends(loss: float, is_good: bool) -> None:
+    """The optimizer tells its sampler of each epoch, so that trials that run are among the good ones or not."""
+    optimizer = Optimizer(space_of("tpe", "none"))
+    for value in range(12):
+        number, _ = optimizer.ask()
+        optimizer.report(number, 1, 1.0 + value)
+        optimizer.prune(number)
+    running = [optimizer.ask()[0] for _ in range(2)]
+    for number in running:
+        optimizer.report(number, 1, loss)
+    optimizer.ask()
+
+    sampler: Any = optimizer.study.sampler
+    assert [number in sampler._notes.split(2)[0] for number in running] == [is_good] * 2

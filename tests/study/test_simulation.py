@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from benchmarks import curves
 from benchmarks.recorded_table import Curve, Table
 from benchmarks.search_contenders import RayTune, Service
 from benchmarks.simulation import Outcome, Work, simulate
-from benchmarks.variations import Varied
+from benchmarks.variations import Quota, Varied
 from study.launch import driver
 from study.records import StudyRecord, TrialRecord
 from study.space import Space
@@ -62,6 +64,17 @@ def test_a_configuration_is_answered_by_its_own_choices_at_the_nearest_rate() ->
     assert [answer.losses[-1] for answer in answers] == [1.5, 1.5, 1.25]
     assert table.curve({"model": "unet", "learning_rate": 0.5}).losses == (1.75, 1.0)
     assert table.best == 1.0
+
+
+def test_no_two_trainings_are_alike() -> None:
+    """Chance says which of two trainings of one configuration is the better one, by a hair, and it is so at every epoch."""
+    table, config, generator = Table(ROWS), {"model": "cnn", "learning_rate": 0.1}, random.Random(1)
+
+    trained = [table.again(config, generator=generator).losses for _ in range(9)]
+
+    assert len(set(trained)) == 9
+    assert [losses[0] for losses in sorted(trained)] == sorted(losses[0] for losses in trained)
+    assert all(losses == pytest.approx((2.0, 1.25), rel=1e-5) for losses in trained)
 
 
 def test_epochs_are_told_in_the_order_of_virtual_time() -> None:
@@ -120,6 +133,22 @@ def test_what_pruned_trials_are_told_as_changes_the_search(tmp_path: Path) -> No
     params = [[trial.params for trial in record.trials.values()] for record in (ours, other)]
     assert params[0][:10] == params[1][:10]
     assert params[0] != params[1]
+
+
+@pytest.mark.parametrize(("goal", "sign"), [("minimize", 1), ("maximize", -1)])
+def test_a_quota_leaves_as_many_as_halving_all_trials_would(goal: str, sign: int) -> None:
+    """Beyond the second rung goes a quarter of all that came to the first one, not a half of those that came to the second."""
+    study = optuna.create_study(direction=goal, pruner=Quota(min_epochs=1, reduction_factor=2))
+    ends: list[int] = []
+    for loss in (0.4, 0.3, 0.2, 0.1, 0.15, 0.12, 0.5, 0.11):  # of a sampler that gets better
+        trial = study.ask()
+        for epoch in (1, 2, 3):
+            trial.report(sign * loss, epoch)
+            if trial.should_prune():
+                break
+        ends.append(epoch)
+
+    assert ends == [3, 3, 3, 3, 2, 2, 1, 3]
 
 
 def test_ray_tunes_search_stops_trials_and_tells_them_as_completed() -> None:

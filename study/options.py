@@ -158,7 +158,7 @@ _LIMITS = {
         "--trial-timeout",
         "trial_timeout_seconds",
         type=Amount("TIME"),
-        help="Fail a trial that takes longer.  [default: no limit]",
+        help="Fail a trial that takes longer, or whose stack does.  [default: no limit]",
     ),
     "lost_retries": click.option(
         "--lost-retries",

@@ -74,8 +74,8 @@ def worker_pids(ray_dir: Path) -> set[int]:
 
 
 def processes_left(folder: Path) -> list[str]:
-    """Those of a folder that do not end: Ray's agents look every few seconds whether the others are there."""
-    deadline = time.monotonic() + 60
+    """Those of a folder that do not end: Ray's agents notice only after a minute if the others went while they started."""
+    deadline = time.monotonic() + 180
     while (found := processes_of(folder)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
@@ -236,6 +236,7 @@ def test_tune_is_as_it_was_afterwards() -> None:
 
     before = dict(class_cache.DEFAULT_ENV_VARS)
     local = LocalRay.__new__(LocalRay)
+    local.variables = {}
     with ahead.used_by_tune(local):
         assert class_cache.DEFAULT_ENV_VARS == {}
 

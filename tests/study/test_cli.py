@@ -123,8 +123,9 @@ def test_check_shows_dimensions_and_cost(tmp_path: Path) -> None:
 
 
 def launch(tmp_path: Path, *arguments: str) -> UserError:
-    """Launch `space.toml`, which must fail, and leave no study behind."""
-    result = run("launch", str(tmp_path / "space.toml"), "--results", str(tmp_path / "results"), *arguments)
+    """Launch `space.toml`, which must fail before Ray is connected to, and leave no study behind."""
+    nowhere = ("--address", "127.0.0.1:1")  # no local Ray starts meanwhile, in this process
+    result = run("launch", str(tmp_path / "space.toml"), "--results", str(tmp_path / "results"), *nowhere, *arguments)
     error = error_of(result)
     assert not list((tmp_path / "results").glob("*")), "a half-made study was left"
     assert error.exit_code == 1

@@ -517,7 +517,7 @@ def test_a_second_driver_is_refused(tmp_path: Path, study_command: Start) -> Non
     assert process.poll() is None
 
 
-def test_other_data_are_refused(tmp_path: Path, finished: StudyFolder) -> None:
+def test_other_data_are_refused(tmp_path: Path, finished: StudyFolder, ray_address: str) -> None:
     """A study whose images have changed is not resumed: its numbers could not be compared."""
     copy = tmp_path / "little"
     copy.mkdir()
@@ -527,7 +527,7 @@ def test_other_data_are_refused(tmp_path: Path, finished: StudyFolder) -> None:
     (copy / "study.json").write_text(json.dumps(manifest))
 
     with pytest.raises(StudyError, match="not those that the study began with"):
-        resume(StudyFolder.open(tmp_path, "little"), trials=9)
+        resume(StudyFolder.open(tmp_path, "little"), trials=9, resources=Resources(address=ray_address))
 
 
 def test_a_cluster_without_a_token_is_warned_of(

@@ -1,6 +1,6 @@
 """Trials per hour of configurations trained as one stacked network, over the same ones trained one after another.
 
-On a CPU stacking is expected to lose, and nothing uses it there: the figure says by how much. The goal is for a GPU.
+On a CPU stacking is expected to lose, and is done only where it is asked for: the figure says by how much. The goal is for a GPU.
 """
 
 from __future__ import annotations

@@ -98,9 +98,9 @@ def _without_helpers() -> Iterator[None]:
     """
     from ray._private import parameter, services
 
-    params, start_dashboard = parameter.RayParams, services.start_api_server
+    params, start_dashboard = parameter.RayParams, getattr(services, "start_api_server", None)
     without: dict[str, Any] = {"no_monitor": True, "include_log_monitor": False}
-    if not set(without) <= set(inspect.signature(params).parameters):
+    if start_dashboard is None or not set(without) <= set(inspect.signature(params).parameters):
         yield
         return
     setattr(parameter, "RayParams", functools.partial(params, **without))  # noqa: B010 (mypy knows it as a class)

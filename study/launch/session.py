@@ -219,18 +219,14 @@ def run(
             _check_ready(cluster, resources, folder)
             packed = packing.pack(resources, cluster, plan.space, bundle, tell=display.warn, look=signals.check)
             _begin(folder, writer, plan, packed, workers=cluster.capacity)
-            if resources.address is not None:
-                display.warn(trust.warning())
-            if resources.fused > 1 and not packed.resources.gpus_per_trial:
-                display.warn("--fuse is for GPUs: on CPUs a stack takes longer than its trials take one after another")
-            limits, budget = plan.limits, plan.budget
+            _warn(packed.resources, display)
             driver = Driver(
                 folder,
                 writer,
                 source,
                 trials=plan.trials,
-                limits=limits,
-                budget=budget,
+                limits=plan.limits,
+                budget=plan.budget,
                 is_fusing=resources.fused > 1,
                 on_event=display.tell,
             )
@@ -253,6 +249,14 @@ def _begin(folder: StudyFolder, writer: RecordWriter, plan: Plan, packed: Packed
     for text in [*plan.notes, *packed.notes]:
         writer.append("note", text=text)
     spaces.write(folder, plan.space)
+
+
+def _warn(resources: Resources, display: Display) -> None:
+    """Show what a user should know of where the trials run."""
+    if resources.address is not None:
+        display.warn(trust.warning())
+    if resources.fused > 1 and not resources.gpus_per_trial:
+        display.warn("--fuse is for GPUs: on CPUs a stack takes longer than its trials take one after another")
 
 
 def _check_ready(cluster: Cluster, resources: Resources, folder: StudyFolder) -> None:

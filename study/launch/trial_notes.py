@@ -113,9 +113,8 @@ class ByDepth(Notes):
         super().__init__()
         self._enough = max(enough, 1)
         self._depths = np.zeros(1, dtype=np.int64)  # the last epoch of each, 0 where it has none or failed
-        self._best = np.full(
-            (1, 1), np.inf
-        )  # by number and epoch - 1: the best loss so far, also beyond the last epoch
+        # By number and epoch - 1: the best loss so far, also beyond the last epoch.
+        self._best = np.full((1, 1), np.inf)
 
     def note(self, number: int, epoch: int, loss: float) -> None:
         """Note the loss of a running trial after an epoch, which counts from now on."""

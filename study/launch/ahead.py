@@ -2,7 +2,8 @@
 
 Imports are most of what a worker takes to start. Ray starts a process for each CPU by itself, and a variable of its own has these
 import `study.launch.preloaded`. Tune would pass them over, as it asks for workers of an environment of its own, and so would Ray
-before they have imported that, and start others: they tell by a file each that they have.
+before they have imported that, and start others: they tell by a file each that they have. Ray also ends processes that have
+been idle for a second once the CPUs are reserved for trials, if these take a moment to come: here it is to be patient.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from study.launch.resources import Resources
 
 _PRELOAD = "RAY_preload_python_modules"
 _MODULE = "study.launch.preloaded"
+_PATIENCE = {"RAY_idle_worker_killing_time_threshold_ms": "3600000"}
 _READY_SECONDS = 60.0
 """The longest that processes are waited for. One that has not come by then has failed, and Ray starts another."""
 _OWN_ENVIRONMENT: dict[str, object] = {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": set()}
@@ -36,7 +38,7 @@ def starting(resources: Resources, *, trials: int | None) -> Iterator[LocalRay |
         return
     with tempfile.TemporaryDirectory(prefix="study-workers-", ignore_cleanup_errors=True) as folder:
         is_ahead = _each_process_gets_a_trial(resources, trials) and _PRELOAD not in os.environ
-        local = LocalRay(resources, variables={_PRELOAD: _MODULE, READY: folder} if is_ahead else {})
+        local = LocalRay(resources, variables={_PRELOAD: _MODULE, READY: folder, **_PATIENCE} if is_ahead else {})
         try:
             yield local
         finally:

@@ -214,7 +214,8 @@ def _enter(address: str, abandon: Abandon, ending: ExitStack) -> None:
 
     address = _located(address)
     _check_reachable(address)
-    with trust.entering(address), _ended_in_time(address, abandon):
+    ending.enter_context(trust.forgotten())
+    with local_ray.ONE_AT_A_TIME, trust.entering(address), _ended_in_time(address, abandon):
         ray.init(address=address, **local_ray.QUIETLY)
     ending.callback(ray.shutdown)
 

@@ -14,13 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from study.launch import trust
 from study.launch.output import keep_quiet
 from study.launch.resources import Resources
 
 QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 READY = "STUDY_READY_WORKERS"
 """The variable that names a folder in which each worker process leaves a file once it has loaded what trials take."""
-_one_at_a_time = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
+"""Held by whoever connects this process to a Ray, and by a local one for as long as it lives."""
 
 
 class LocalRay:
@@ -58,7 +60,7 @@ class LocalRay:
     def _live(self) -> None:
         import ray
 
-        with _one_at_a_time:
+        with ONE_AT_A_TIME, trust.forgotten():
             try:
                 if not self._unwanted.is_set():
                     self._start()

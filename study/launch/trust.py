@@ -27,6 +27,24 @@ _PATIENCE_SECONDS = "5"
 
 
 @contextmanager
+def forgotten() -> Iterator[None]:
+    """What Ray comes to know of tokens in the block, it does not know after it.
+
+    To start a Ray, or to join one that asks for a token, makes this process ask for tokens from then on; a cluster that it joins
+    later and that has none could not call it, and the trials' workers there would die before they begin.
+    """
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
+
+    before = os.environ.get(MODE)
+    try:
+        yield
+    finally:
+        if before is None and os.environ.pop(MODE, None) is not None:
+            Config.initialize("")
+            AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
 def entering(address: str) -> Iterator[None]:
     """While the block connects to a cluster: the token is shown where it is asked for, and Ray asks for seconds, not longer.
 
@@ -53,6 +71,8 @@ def admit(address: str) -> None:
     """
     from ray.exceptions import AuthenticationError
 
+    if _is_on() and find_token() is None:  # Ray would end the process, without a word
+        raise refusal(address, has_token=False)
     if _lets_in(address):
         return
     try:
@@ -66,7 +86,7 @@ def admit(address: str) -> None:
 
 def warning() -> str | None:
     """What to say of the cluster that this process is connected to, None if it asked for a token: told once connected."""
-    return None if os.environ.get(MODE, "").lower() == "token" else OPEN
+    return None if _is_on() else OPEN
 
 
 def refusal(address: str, *, has_token: bool) -> LaunchError:
@@ -86,6 +106,11 @@ def find_token() -> str | None:
         return path.expanduser().read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _is_on() -> bool:
+    """Whether Ray's programs of this process's environment ask for tokens and show theirs."""
+    return os.environ.get(MODE, "").lower() == "token"
 
 
 def _lets_in(address: str) -> bool:

@@ -59,12 +59,36 @@ assert ray.cluster_resources()["CPU"] == 2
 second.end()
 assert not ray.is_initialized()
 """
+THEN_A_CLUSTER = """
+import os, sys
+import ray
+from study.launch.cluster import Resources, connected
+from study.launch.local_ray import LocalRay
+
+def cpus_of(resources):
+    with connected(resources):
+        @ray.remote(num_cpus=0)
+        class Actor:
+            def count(self):
+                return ray.cluster_resources()["CPU"]
+
+        return ray.get(Actor.remote().count.remote(), timeout=60)
+
+mode = os.environ.get("RAY_AUTH_MODE")
+assert cpus_of(Resources(cpus=1)) == 1
+assert os.environ.get("RAY_AUTH_MODE") == mode
+assert cpus_of(Resources(address=sys.argv[1])) == 2
+LocalRay(Resources(cpus=1)).end()
+assert cpus_of(Resources(address=sys.argv[1])) == 2
+"""
 
 
-def run_script(script: str, folder: Path, ray_dir: Path) -> None:
+def run_script(script: str, folder: Path, ray_dir: Path, *arguments: str) -> None:
     """Run it in a process of its own: one process is connected to one Ray."""
     environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -100,7 +124,7 @@ def test_trials_run_in_the_processes_that_ray_starts_by_itself(
     """No process is started that gets no trial, as those that get ready ahead would be if Tune passed them over."""
     (tmp_path / "space.toml").write_text(SPACE)
     own = tmp_path_factory.mktemp("o")
-    process = study_command("launch", "space.toml", "--cpus", "2", RAY_TMPDIR=str(own), RAY_worker_niceness="0")
+    process = study_command("launch", "space.toml", "--cpus", "2", RAY_TMPDIR=str(own))
     out, err = process.communicate(timeout=240)
 
     assert process.returncode == 0, (out, err)
@@ -122,6 +146,11 @@ def test_a_worker_is_ready_before_there_is_a_trial(tmp_path: Path, ray_dir: Path
 def test_a_ray_that_is_given_up_while_it_starts_makes_way(tmp_path: Path, ray_dir: Path) -> None:
     """It is not waited for, it ends once it is up, and the next one in the process starts only then."""
     run_script(GIVE_UP, tmp_path, ray_dir)
+
+
+def test_a_process_that_had_a_local_ray_joins_a_cluster(tmp_path: Path, ray_dir: Path, ray_address: str) -> None:
+    """Also one without tokens, which a local Ray has: the actors live. And one that starts in vain is waited for."""
+    run_script(THEN_A_CLUSTER, tmp_path, ray_dir, ray_address)
 
 
 @pytest.mark.parametrize(

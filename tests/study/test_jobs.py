@@ -158,12 +158,17 @@ def test_a_job_server_refuses_without_the_token(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("token", "told"), [("wrong", "does not accept the token"), ("", "asks for a token")])
-def test_a_cluster_refuses_without_the_token(cluster: JobCluster, client: Path, token: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "mode", "told"),
+    [("wrong", "", "does not accept the token"), ("", "", "asks for a token"), ("", "token", "asks for a token")],
+    ids=["wrong", "none", "none, though tokens are switched on"],
+)
+def test_a_cluster_refuses_without_the_token(
+    cluster: JobCluster, client: Path, token: str, mode: str, told: str
+) -> None:
     """Joining as a driver is refused in the same words, and no study is left behind."""
-    done = cluster.study(
-        client, "launch", "space.toml", "--name", "refused", "--address", cluster.head, RAY_AUTH_TOKEN=token
-    )
+    variables = {"RAY_AUTH_TOKEN": token, "RAY_AUTH_MODE": mode}
+    done = cluster.study(client, "launch", "space.toml", "--name", "refused", "--address", cluster.head, **variables)
 
     assert done.returncode == 1
     assert told in done.stderr

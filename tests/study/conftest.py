@@ -6,6 +6,7 @@ import errno
 import functools
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,13 @@ from study.store import StudyFolder
 from tests.study import made_up_workers
 from tests.study.browser import find_chromium
 from tests.study.helpers import make_folder
+
+
+@pytest.fixture(autouse=True)
+def no_local_ray_is_left() -> Iterator[None]:
+    """One that a test has this process start, and give up, would be in the way of the clusters of the tests after it."""
+    yield
+    assert "local Ray" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,19 @@ assert cpus_of(Resources(address=sys.argv[1])) == 2
 """
 
 
+@pytest.fixture(scope="session")
+def own_ray_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
+    """Answer what makes a folder for a Ray; when all tests are through there is no process of any of them."""
+    folders: list[Path] = []
+
+    def make() -> Path:
+        folders.append(tmp_path_factory.mktemp("o"))
+        return folders[-1]
+
+    yield make
+    assert [line for folder in folders for line in processes_left(folder)] == []
+
+
 def run_script(script: str, folder: Path, ray_dir: Path, *arguments: str) -> None:
     """Run it in a process of its own: one process is connected to one Ray."""
     environment = {**os.environ, "RAY_TMPDIR": str(ray_dir), "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -119,11 +133,11 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def test_trials_run_in_the_processes_that_ray_starts_by_itself(
-    tmp_path: Path, study_command: Start, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, study_command: Start, own_ray_dir: Callable[[], Path]
 ) -> None:
     """No process is started that gets no trial, as those that get ready ahead would be if Tune passed them over."""
     (tmp_path / "space.toml").write_text(SPACE)
-    own = tmp_path_factory.mktemp("o")
+    own = own_ray_dir()
     process = study_command("launch", "space.toml", "--cpus", "2", RAY_TMPDIR=str(own))
     out, err = process.communicate(timeout=240)
 
@@ -157,20 +171,18 @@ def test_a_process_that_had_a_local_ray_joins_a_cluster(tmp_path: Path, ray_dir:
     "harm", [["--data-dir", "nowhere"], ["--name", "taken"], ["--cpus-per-trial", "3"]], ids=["data", "name", "room"]
 )
 def test_nothing_is_left_of_a_launch_that_is_refused(
-    harm: list[str], tmp_path: Path, study_command: Start, tmp_path_factory: pytest.TempPathFactory
+    harm: list[str], tmp_path: Path, study_command: Start, own_ray_dir: Callable[[], Path]
 ) -> None:
     """Where the data or the name are wrong, or no trial fits, no folder and no process of Ray's is left."""
     (tmp_path / "space.toml").write_text(SPACE.replace('"scenes"', '"cifar10"') if harm[0] == "--data-dir" else SPACE)
     (tmp_path / "results" / "taken").mkdir(parents=True)
-    own = tmp_path_factory.mktemp("o")
-    process = study_command("launch", "space.toml", "--cpus", "2", *harm, RAY_TMPDIR=str(own))
+    process = study_command("launch", "space.toml", "--cpus", "2", *harm, RAY_TMPDIR=str(own_ray_dir()))
     _, err = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert "error: " in err
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["taken"]
-    assert processes_left(own) == []
 
 
 @pytest.mark.parametrize(
@@ -181,11 +193,11 @@ def test_a_signal_while_ray_starts_ahead_leaves_nothing(
     codes: set[int],
     tmp_path: Path,
     study_command: Start,
-    tmp_path_factory: pytest.TempPathFactory,
+    own_ray_dir: Callable[[], Path],
 ) -> None:
     """Until there is a folder to resume from, a signal ends the launch as it ends any program, and Ray's processes with it."""
     (tmp_path / "space.toml").write_text(SPACE)
-    own = tmp_path_factory.mktemp("o")
+    own = own_ray_dir()
     process = study_command("launch", "space.toml", "--cpus", "2", RAY_TMPDIR=str(own))
     while not list(own.glob("ray/session_2*/logs/gcs_server.out")):
         assert process.poll() is None
@@ -197,7 +209,6 @@ def test_a_signal_while_ray_starts_ahead_leaves_nothing(
     assert process.returncode in codes, err
     assert "Traceback" not in err
     assert not (tmp_path / "results" / "little").exists()
-    assert processes_left(own) == []
 
 
 def test_what_keeps_ray_from_starting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

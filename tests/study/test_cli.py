@@ -265,7 +265,8 @@ def test_a_confirmation_of_nothing_is_wrong_usage(tmp_path: Path, one_trial: Stu
 
 def test_other_data_cannot_confirm(tmp_path: Path, one_trial: StudyFolder) -> None:
     """Where the images are not those of the search, the confirmation is refused and leaves nothing."""
-    error = error_of(run("confirm", "little", "--results", str(tmp_path)))
+    nowhere = ("--address", "127.0.0.1:1")  # no local Ray starts meanwhile, in this process
+    error = error_of(run("confirm", "little", "--results", str(tmp_path), *nowhere))
 
     assert "not those that the study began with" in error.message
     assert not one_trial.layout.confirmations.exists()

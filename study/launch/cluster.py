@@ -253,7 +253,7 @@ def _answer(ref: Any) -> Any:
 def _give_up_on(ref: Any, seconds: float) -> TimeoutError:
     import ray
 
-    ray.cancel(ref, force=True)
+    ray.cancel(ref)  # not by force: Ray would end this process if the answer comes just then
     return TimeoutError(f"no answer within {seconds:g} s")
 
 

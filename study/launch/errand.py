@@ -16,6 +16,14 @@ class FailedError(Exception):
     """A call that came to nothing; says why, in a line."""
 
 
+class _Process:
+    """An actor and not a task, since Ray ends the driver if a task is just about to answer when it is cancelled by force."""
+
+    def answer(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What the call returns."""
+        return call(*arguments)
+
+
 def run(call: Callable[..., Any], *arguments: Any, taking: Resources, seconds: float, look: Callable[[], None]) -> Any:
     """Answer what the call returns. `look` is called twice a second meanwhile and may raise; the process ends either way.
 
@@ -24,17 +32,16 @@ def run(call: Callable[..., Any], *arguments: Any, taking: Resources, seconds: f
     """
     import ray
 
-    task = ray.remote(max_calls=1, max_retries=0, **_options(taking))(call).remote(*arguments)
-    deadline = time.monotonic() + seconds
+    process: Any = ray.remote(**_options(taking))(_Process).remote()
     try:
+        task, deadline = process.answer.remote(call, *arguments), time.monotonic() + seconds
         while time.monotonic() < deadline:
             look()
             if ray.wait([task], timeout=_LOOK_SECONDS)[0]:
                 return _answer(task)
         raise FailedError(f"no answer within {seconds:g} s")
-    except BaseException:
-        ray.cancel(task, force=True)
-        raise
+    finally:
+        ray.kill(process)
 
 
 def _answer(task: Any) -> Any:
@@ -55,7 +62,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _options(taking: Resources) -> dict[str, Any]:
-    """A trial's request in the words of a task."""
+    """A trial's request in the words of an actor."""
     own = dict(taking.bundle)
     options = {"num_cpus": own.pop("CPU", 0), "num_gpus": own.pop("GPU", 0), "memory": own.pop("memory", None)}
     return {**options, "resources": own, "label_selector": dict(taking.labels) or None}

@@ -49,7 +49,7 @@ HISTORIES: dict[str, tuple[Callable[[StudyFolder], None], list[str]]] = {
 @pytest.mark.parametrize("history", HISTORIES)
 def test_a_record_cut_at_any_byte_is_finished(tmp_path: Path, history: str) -> None:
     """Cut at any byte of its last three lines, a study opens, says how much was torn, and is resumed to its end: what
-    stood before the cut stays, and every trial is asked once and ends once."""
+    stood before the cut stays, and every trial is asked once and ends once. Tried at each end of a line and each third byte."""
     make, last_events = HISTORIES[history]
     folder = make_folder(tmp_path / "whole", space_text=HALVING)
     make(folder)
@@ -57,7 +57,8 @@ def test_a_record_cut_at_any_byte_is_finished(tmp_path: Path, history: str) -> N
     lines = whole.splitlines(keepends=True)
     assert [parse(line)["event"] for line in lines[-3:]] == last_events
 
-    for cut in range(len(b"".join(lines[:-3])), len(whole) + 1):
+    ends = {len(b"".join(lines[:count])) for count in range(len(lines) - 3, len(lines) + 1)}
+    for cut in sorted(ends.union(range(min(ends), len(whole), 3))):
         check_cut(folder.layout.root, tmp_path / "cut" / folder.name, whole[:cut])
 
 

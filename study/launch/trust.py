@@ -33,13 +33,13 @@ def forgotten() -> Iterator[None]:
     To start a Ray, or to join one that asks for a token, makes this process ask for tokens from then on; a cluster that it joins
     later and that has none could not call it, and the trials' workers there would die before they begin.
     """
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
-
     before = os.environ.get(MODE)
     try:
         yield
     finally:
         if before is None and os.environ.pop(MODE, None) is not None:
+            from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
+
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
 

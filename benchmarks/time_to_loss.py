@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def measure(*, rounds: int = 2, epochs: int = 12, trials: int = 24, train_images
         "figures": [
             figure("plain Optuna's time", [row["seconds"] for row in rows], unit="s"),
             figure("plain Optuna's best loss", [row["loss"] for row in rows], unit="nats"),
-            figure("ours, time to that loss", [row["reached"] for row in rows if row["reached"]], unit="s"),
+            figure("ours, best loss when it stopped", [row["ours"] for row in rows], unit="nats"),
+            *_times(rows),
         ],
         "rounds": rows,
     }
@@ -55,18 +57,28 @@ def _round(job: contest.Job, root: Path, number: int) -> dict[str, Any]:
 
     arguments = ("--trials", str(_ENOUGH), "--time-budget", f"{other.seconds:.0f}s")
     run, study = contest.ours(job, root / f"ours-{number}", *arguments, until=is_reached)
-    reached = _reached(study, other.best)
+    reached, best = _reached(study, other.best), min(loss for _, loss in _epochs(study))
     taken = None if reached is None else reached - run.began
     share = 1.0 if taken is None else min(taken / other.seconds, 1.0)
-    return {"loss": other.best, "seconds": other.seconds, "reached": taken, "share": share}
+    return {"loss": other.best, "seconds": other.seconds, "ours": best, "reached": taken, "share": share}
+
+
+def _times(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How long ours took, in the rounds in which it got there."""
+    reached = [row["reached"] for row in rows if row["reached"] is not None]
+    return [figure("ours, time to that loss where it got there", reached, unit="s")] if reached else []
 
 
 def _reached(study: StudyFolder, loss: float) -> float | None:
     """When an epoch of a study first had so low a loss, in seconds since the clock's epoch."""
-    times = [
-        contest.seconds(event["time"])
+    return min((time for time, found in _epochs(study) if found <= loss), default=None)
+
+
+def _epochs(study: StudyFolder) -> list[tuple[float, float]]:
+    """When every epoch of a study was recorded, in seconds since the clock's epoch, and its validation loss."""
+    return [
+        (contest.seconds(event["time"]), event["val_loss"])
         for trial in study.read().trials.values()
         for event in trial.epochs.values()
-        if event["val_loss"] is not None and event["val_loss"] <= loss
+        if event["val_loss"] is not None
     ]
-    return min(times, default=None)

@@ -53,23 +53,23 @@ def _round(job: contest.Job, root: Path, number: int) -> dict[str, Any]:
     other = contest.contender("plain_optuna", job, root / "data.npz", root / f"other-{number}")
 
     def is_reached(study: StudyFolder) -> bool:
-        return _reached(study, other.best) is not None
+        return reached(study, other.best) is not None
 
     arguments = ("--trials", str(_ENOUGH), "--time-budget", f"{other.seconds:.0f}s")
     run, study = contest.ours(job, root / f"ours-{number}", *arguments, until=is_reached)
-    reached, best = _reached(study, other.best), min(loss for _, loss in _epochs(study))
-    taken = None if reached is None else reached - run.began
+    when, best = reached(study, other.best), min(loss for _, loss in _epochs(study))
+    taken = None if when is None else when - run.began
     share = 1.0 if taken is None else min(taken / other.seconds, 1.0)
     return {"loss": other.best, "seconds": other.seconds, "ours": best, "reached": taken, "share": share}
 
 
 def _times(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How long ours took, in the rounds in which it got there."""
-    reached = [row["reached"] for row in rows if row["reached"] is not None]
-    return [figure("ours, time to that loss where it got there", reached, unit="s")] if reached else []
+    times = [row["reached"] for row in rows if row["reached"] is not None]
+    return [figure("ours, time to that loss where it got there", times, unit="s")] if times else []
 
 
-def _reached(study: StudyFolder, loss: float) -> float | None:
+def reached(study: StudyFolder, loss: float) -> float | None:
     """When an epoch of a study first had so low a loss, in seconds since the clock's epoch."""
     return min((time for time, found in _epochs(study) if found <= loss), default=None)
 

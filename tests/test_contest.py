@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import contest
+from benchmarks import contest, time_to_loss
 from benchmarks.contenders import loop
+from benchmarks.search_contenders import Service
 from colournet.config import TrainConfig
 from colournet.models import build, count_parameters
 from study.space import Space
+from study.store import StudyFolder
 
 GRID = contest.Job(
     epochs=1,
@@ -109,3 +111,23 @@ def test_ours_runs_the_contest_as_a_user_would(tmp_path: Path, monkeypatch: pyte
     assert [row["params"] for row in run.rows] == GRID.points
     assert all(len(row["losses"]) == GRID.epochs for row in run.rows)
     assert len(study.read().worker_time.spells) == GRID.trials
+
+
+def test_a_loss_is_reached_by_the_first_epoch_of_any_trial_that_has_it(tmp_path: Path) -> None:
+    """Also one of a trial that still runs counts; a loss that nothing came to is not reached."""
+    space = Space.parse(GRID.to_toml().replace("epochs = 1", "epochs = 5"))
+    with Service.launched(tmp_path, space, trials=2, workers=2) as search:
+        for losses in ([3.0, 2.5], [2.75, 2.25, 2.0]):
+            work = search.begin()
+            assert work is not None
+            for epoch, loss in enumerate(losses, 1):
+                search.report(work, epoch, loss, 1.0)
+        study = StudyFolder(tmp_path / space.name)
+        first, second = (
+            [contest.seconds(event["time"]) for event in trial.epochs.values()]
+            for trial in study.read().trials.values()
+        )
+
+        assert time_to_loss.reached(study, 2.5) == first[1]
+        assert time_to_loss.reached(study, 2.0) == second[2]
+        assert time_to_loss.reached(study, 1.0) is None

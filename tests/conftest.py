@@ -30,10 +30,14 @@ def cifar_dir() -> Path:
     pytest.skip("needs CIFAR-10: set COLOURNET_DATA to a folder with cifar-10-batches-py")
 
 
-@pytest.fixture(scope="session")
-def ray_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session", autouse=True)
+def ray_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Ray's temporary folder; its name is short, since sockets below it have at most 107 characters."""
-    return tmp_path_factory.mktemp("r")
+    folder = tmp_path_factory.mktemp("r")
+    (folder / "ray").mkdir()  # where a cluster of the tests' process leaves its address, and expects the folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from study.errors import LaunchError, StudyError
 from study.launch import local_ray, probe, trust
 from study.launch.local_ray import LocalRay
 from study.launch.output import keep_quiet
-from study.launch.resources import Node, Resources, no_room, room
+from study.launch.resources import Node, Resources, no_room, places, room
 
 __all__ = ["Cluster", "Resources", "connected"]
 
@@ -52,6 +52,11 @@ class Cluster:
         self._demanded: int | None = None
         self.nodes = _nodes()
         """Those that live, as of the last look."""
+
+    @property
+    def places(self) -> dict[str, int]:
+        """How many trials fit at once on each node, by its name."""
+        return places(self.nodes, self._resources)
 
     @property
     def capacity(self) -> int:
@@ -142,9 +147,13 @@ class Cluster:
     def watch(self) -> None:
         """Look at the nodes once a second until `end`; a call that hangs is what `silent_seconds` shows."""
         while not self._ended.wait(_LOOK_SECONDS):
-            with suppress(Exception):  # whatever it is, it is no answer
-                self.nodes = _nodes()
-                self._answered = time.monotonic()
+            self.look()
+
+    def look(self) -> None:
+        """Ask for the nodes now."""
+        with suppress(Exception):  # whatever it is, it is no answer
+            self.nodes = _nodes()
+            self._answered = time.monotonic()
 
     def end(self) -> None:
         """Ask for nothing any more."""

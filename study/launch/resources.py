@@ -103,6 +103,11 @@ def room(nodes: Collection[Node], wanted: Resources) -> int:
     return sum(node.room(wanted) for node in nodes)
 
 
+def places(nodes: Collection[Node], wanted: Resources) -> dict[str, int]:
+    """How many trials fit at once on each of the nodes that have room for any, by its name."""
+    return {node.name: room for node in nodes if (room := node.room(wanted))}
+
+
 def no_room(nodes: Collection[Node], wanted: Resources) -> LaunchError:
     """The error of a cluster on which not a single trial fits."""
     request = " and ".join(_amount(name, amount) for name, amount in wanted.bundle.items())

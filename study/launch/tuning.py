@@ -50,7 +50,7 @@ def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cl
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     os.environ.update(_SETTINGS)
     software = probe.versions() if cluster.is_shared else None
-    groups = Groups()
+    groups, watching = Groups(), Watching(driver, cluster, show=Gauges(driver.name).show)
     trainable = tune.with_resources(tune.with_parameters(_trial, bundle=bundle, software=software), _request(resources))
     with tempfile.TemporaryDirectory(prefix="study-tune-", ignore_cleanup_errors=True) as scratch:
         tune.Tuner(
@@ -67,10 +67,11 @@ def run(driver: Driver, bundle: DataBundle, *, resources: Resources, cluster: Cl
                 name=driver.space.name,
                 storage_path=scratch,
                 verbose=0,
-                stop=DriverStopper(driver, cluster),
+                stop=DriverStopper(driver, watching),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
+    _guarded(driver, watching.finish, otherwise=None)
 
 
 def _request(resources: Resources) -> tune.PlacementGroupFactory:
@@ -160,9 +161,9 @@ class DriverScheduler(FIFOScheduler):
 class DriverStopper(Stopper):
     """Lets the driver look at the clock and at the cluster, and end Tune's loop with whatever still runs."""
 
-    def __init__(self, driver: Driver, cluster: Cluster) -> None:
+    def __init__(self, driver: Driver, watching: Watching) -> None:
         self._driver = driver
-        self._watching = Watching(driver, cluster, show=Gauges(driver.name).show)
+        self._watching = watching
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 (trials are stopped by reports)
         """Never: a trial is stopped by the answer to its report."""

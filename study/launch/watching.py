@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from study.errors import LaunchError
@@ -13,14 +13,15 @@ from study.records import ENDED
 _LOOK_SECONDS = 1.0
 _DEMAND_SECONDS = 10.0
 _EMPTY_SECONDS = 120.0
+_MOST_LISTED = 3
 
 
 class Looked(Protocol):
     """What is looked at of a cluster (`study.launch.cluster.Cluster`)."""
 
     @property
-    def capacity(self) -> int:
-        """How many trials fit at once."""
+    def places(self) -> Mapping[str, int]:
+        """How many trials fit at once on each node that has room for any, by its name, as of the last look."""
 
     @property
     def is_shared(self) -> bool:
@@ -34,6 +35,9 @@ class Looked(Protocol):
     def lost(self) -> LaunchError:
         """What to say of that."""
 
+    def look(self) -> None:
+        """Ask for the nodes now."""
+
     def demand(self, trials: int) -> None:
         """Tell an autoscaler how many trials there are to be run."""
 
@@ -46,7 +50,7 @@ class Watching:
         self._driver = driver
         self._cluster = cluster
         self._show = show
-        self._capacity = cluster.capacity
+        self._places = dict(cluster.places)
         self._looked = self._demanded = float("-inf")
         self._empty_since: float | None = None
 
@@ -59,18 +63,33 @@ class Watching:
         if self._cluster.is_lost:
             self._driver.ending.give_up(self._cluster.lost)
             return
-        self._follow(self._cluster.capacity, now)
+        self._note_changes()
+        self._look_for_room(now)
         self._show(self._driver)
         if now >= self._demanded + _DEMAND_SECONDS:
             self._demanded = now
             self._cluster.demand(_remaining(self._driver))
 
-    def _follow(self, capacity: int, now: float) -> None:
-        if capacity != self._capacity:
-            change = "joined" if capacity > self._capacity else "left"
-            self._driver.note(f"nodes {change} the cluster: {capacity} trials fit at once, {self._capacity} did")
-            self._capacity = capacity
-        if capacity:
+    def finish(self) -> None:
+        """Tell of nodes that went as the last trials ended, as those that took some of them along."""
+        if self._cluster.is_shared and not self._cluster.is_lost:
+            self._cluster.look()
+            self._note_changes()
+
+    def _note_changes(self) -> None:
+        places = dict(self._cluster.places)
+        stayed = {name: room for name, room in self._places.items() if name in places}
+        self._note("left", self._places.keys() - stayed.keys(), stayed)
+        self._note("joined", places.keys() - stayed.keys(), places)
+
+    def _note(self, change: str, names: Collection[str], places: dict[str, int]) -> None:
+        if names:
+            fit, did = sum(places.values()), sum(self._places.values())
+            self._driver.note(f"{change} the cluster: {_listed(names)}; {fit} trials fit at once, {did} did")
+        self._places = places
+
+    def _look_for_room(self, now: float) -> None:
+        if self._places:
             self._empty_since = None
         elif self._empty_since is None:
             self._empty_since = now
@@ -81,6 +100,13 @@ class Watching:
                     hint="the record is whole: once there is one again, study resume goes on",
                 )
             )
+
+
+def _listed(names: Collection[str]) -> str:
+    """Some nodes in a sentence: a few by name, of many how many."""
+    shown = sorted(names)[:_MOST_LISTED]
+    others = len(names) - len(shown)
+    return f"{', '.join(shown)} and {others} more" if others else ", ".join(shown)
 
 
 def _remaining(driver: Driver) -> int:

@@ -145,9 +145,13 @@ class MadeUpCluster:
     is_lost = False
     lost = LaunchError("the head is lost")
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, **places: int) -> None:
+        self.places = places
         self.demanded: list[int] = []
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
 
     def demand(self, trials: int) -> None:
         self.demanded.append(trials)
@@ -162,33 +166,69 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_nodes_that_come_and_go_are_noted(tmp_path: Path, clock: list[float]) -> None:
-    """The record tells of each change once, and an autoscaler of what is left to do."""
-    folder, cluster, shown = make_folder(tmp_path), MadeUpCluster(2), list[Driver]()
+    """The record tells of each change once, also of two in one look, and an autoscaler of what is left to do."""
+    folder, cluster, shown = make_folder(tmp_path), MadeUpCluster(a=2), list[Driver]()
     with folder.write() as writer:
         driver = made_up_workers.make_driver(folder, writer, trials=4, kind="launched")
         watch = Watching(driver, cluster, show=shown.append)
-        for capacity in (2, 2, 3, 3, 1):
-            cluster.capacity = capacity
+        for places in ({"a": 2}, {"a": 2, "b": 1}, {"a": 2, "b": 1}, {"b": 1}, {"c": 1}):
+            cluster.places = places
             clock[0] += 2
             watch.look()
             watch.look()
 
-    assert [note for note in folder.read().notes if "nodes" in note] == [
-        "nodes joined the cluster: 3 trials fit at once, 2 did",
-        "nodes left the cluster: 1 trials fit at once, 3 did",
+    assert [note for note in folder.read().notes if "cluster" in note] == [
+        "joined the cluster: b; 3 trials fit at once, 2 did",
+        "left the cluster: a; 1 trials fit at once, 3 did",
+        "left the cluster: b; 0 trials fit at once, 1 did",
+        "joined the cluster: c; 1 trials fit at once, 0 did",
     ]
     assert cluster.demanded == [4]
     assert len(shown) == 5
 
 
+def test_of_many_nodes_a_few_are_named(tmp_path: Path, clock: list[float]) -> None:
+    """A cluster that grows by hundreds does not fill the log with their names."""
+    folder, cluster = make_folder(tmp_path), MadeUpCluster(a=1)
+    with folder.write() as writer:
+        watch = Watching(
+            made_up_workers.make_driver(folder, writer, trials=4, kind="launched"), cluster, show=lambda _: None
+        )
+        cluster.places = {f"node-{number:03d}": 2 for number in range(100)} | {"a": 1}
+        clock[0] += 2
+        watch.look()
+
+    (note,) = [note for note in folder.read().notes if "cluster" in note]
+    assert note == "joined the cluster: node-000, node-001, node-002 and 97 more; 201 trials fit at once, 1 did"
+
+
+def test_what_went_with_the_last_trials_is_told(tmp_path: Path, clock: list[float]) -> None:
+    """A study that ends within a second of a loss looks once more; one whose head is silent does not ask it again."""
+    folder, cluster = make_folder(tmp_path), MadeUpCluster(a=1, b=1)
+    with folder.write() as writer:
+        watch = Watching(
+            made_up_workers.make_driver(folder, writer, trials=4, kind="launched"), cluster, show=lambda _: None
+        )
+        watch.look()
+        cluster.places = {"b": 1}
+        watch.look()
+        assert "left the cluster: a; 1 trials fit at once, 2 did" not in folder.read().notes
+        watch.finish()
+        cluster.is_lost = True
+        watch.finish()
+
+    assert "left the cluster: a; 1 trials fit at once, 2 did" in folder.read().notes
+    assert cluster.looks == 1
+
+
 def test_a_cluster_without_room_is_waited_for_and_given_up(tmp_path: Path, clock: list[float]) -> None:
     """A study whose last node went waits for another, but not for ever."""
-    folder, cluster = make_folder(tmp_path), MadeUpCluster(1)
+    folder, cluster = make_folder(tmp_path), MadeUpCluster(a=1)
     with folder.write() as writer:
         driver = made_up_workers.make_driver(folder, writer, trials=4, kind="launched")
         watch = Watching(driver, cluster, show=lambda _: None)
         for second, capacity in ((1, 0), (110, 0), (115, 1), (120, 0), (200, 0)):
-            clock[0], cluster.capacity = second, capacity
+            clock[0], cluster.places = second, {"a": 1} if capacity else {}
             watch.look()
         assert driver.ending.reason is None
         clock[0] = 300
@@ -199,7 +239,7 @@ def test_a_cluster_without_room_is_waited_for_and_given_up(tmp_path: Path, clock
 
 def test_a_silent_head_ends_a_study(tmp_path: Path, clock: list[float]) -> None:
     """A cluster whose head is lost is given up with its own error."""
-    folder, cluster = make_folder(tmp_path), MadeUpCluster(1)
+    folder, cluster = make_folder(tmp_path), MadeUpCluster(a=1)
     with folder.write() as writer:
         writer.append("launched", **session())
         driver = made_up_workers.make_driver(folder, writer, trials=4, kind="resumed")

@@ -8,7 +8,8 @@ import os
 import random
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.search_contenders import RayTune, Service
 from benchmarks.simulation import Outcome, simulate
 from benchmarks.variations import Varied
 from study.launch.optimizer import Optimizer
+from study.launch.output import keep_quiet
 from study.space import Space
 from study.space_tables import PRUNERS, SAMPLERS
 
@@ -64,6 +66,10 @@ def _halving(grace: int, factor: int) -> Contender:
 def _before(sampler: Mapping[str, Any] = _TPE, pruner: Mapping[str, Any] = _HALVING, **varied: Any) -> Contender:
     """What was the default before, with a thing changed."""
     return Contender(sampler, pruner, partial(Varied, ranks_by_depth=False, **varied))
+
+
+PLAIN_OPTUNA = _before(pruner=_NONE, sampler_of={"multivariate": False, "constant_liar": False})
+"""Optuna's own defaults: its sampler as it comes, and no pruner."""
 
 
 def _ours(grace: int, factor: int) -> Contender:
@@ -121,11 +127,9 @@ EARLIER_CHOICES: Mapping[str, Contender] = {
 
 def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
     """Simulate every contender and every choice in as many landscapes as there are seeds; JSON-ready."""
-    from study.launch.output import keep_quiet
-
     keep_quiet()
-    landscapes = _landscapes(seeds)
-    compared = {name: _measure(landscapes, each, workers) for name, each in CONTENDERS.items()}
+    found = landscapes(seeds)
+    compared = {name: _measure(found, each, workers) for name, each in CONTENDERS.items()}
     return {
         "goals": _goals(compared),
         "seeds": seeds,
@@ -133,16 +137,15 @@ def measure(*, seeds: int = _SEEDS, workers: int = _WORKERS) -> dict[str, Any]:
         "most_epochs": _MOST_EPOCHS,
         "contenders": compared,
         "ratios": _ratios(compared),
-        "choices": {name: _measure(landscapes, each, workers) for name, each in CHOICES.items()},
-        "earlier_choices": {name: _measure(landscapes, each, workers) for name, each in EARLIER_CHOICES.items()},
+        "choices": {name: _measure(found, each, workers) for name, each in CHOICES.items()},
+        "earlier_choices": {name: _measure(found, each, workers) for name, each in EARLIER_CHOICES.items()},
         "by_workers": {
-            count: {name: _measure(landscapes, CONTENDERS[name], count) for name in _BY_WORKERS}
-            for count in _OTHER_WORKERS
+            count: {name: _measure(found, CONTENDERS[name], count) for name in _BY_WORKERS} for count in _OTHER_WORKERS
         },
     }
 
 
-def _landscapes(seeds: int) -> list[Table]:
+def landscapes(seeds: int) -> list[Table]:
     """A table for each seed. Each lacks most of what was recorded, so that each has a best configuration of its own.
 
     In one landscape a search finds the best configuration or misses it for ever by whether that one happens to be good at
@@ -152,11 +155,11 @@ def _landscapes(seeds: int) -> list[Table]:
     return [table.thinned(_RATES, generator=random.Random(seed)) for seed in range(seeds)]
 
 
-def _measure(landscapes: Sequence[Table], contender: Contender, workers: int) -> dict[str, Any]:
-    outcomes = [_search(table, contender, seed, workers) for seed, table in enumerate(landscapes)]
+def _measure(tables: Sequence[Table], contender: Contender, workers: int) -> dict[str, Any]:
+    outcomes = [_search(table, contender, seed, workers) for seed, table in enumerate(tables)]
     epochs = [
         outcome.epochs if _has_arrived(outcome, table) else None
-        for outcome, table in zip(outcomes, landscapes, strict=True)
+        for outcome, table in zip(outcomes, tables, strict=True)
     ]
     return {
         "epochs": epochs,
@@ -178,13 +181,20 @@ def _search(table: Table, contender: Contender, seed: int, workers: int) -> Outc
     run, space = partial(simulate, curve_of=curve_of, workers=workers, is_enough=is_enough), Space.load(SPACE)
     if contender.rays_grace is not None:
         return run(RayTune(space, epochs=space.fixed["epochs"], grace=contender.rays_grace, seed=seed))
+    with searching(contender, seed=seed, workers=workers) as search:
+        return run(search)
+
+
+@contextmanager
+def searching(contender: Contender, *, seed: int, workers: int, trials: int | None = None) -> Iterator[Service]:
+    """A study of the recorded space as a contender searches it, unless that is Ray's own; by default it has no end."""
     head = f"seed = {seed}\nsampler = {_toml(contender.sampler)}\npruner = {_toml(contender.pruner)}\n"
-    space = Space.parse(head + space.text)
+    space = Space.parse(head + Space.load(SPACE).text)
     with (
         tempfile.TemporaryDirectory(dir=_memory()) as results,
-        Service.launched(Path(results), space, trials=None, workers=workers, make=contender.make) as search,
+        Service.launched(Path(results), space, trials=trials, workers=workers, make=contender.make) as search,
     ):
-        return run(search)
+        yield search
 
 
 def _quartiles(epochs: Sequence[int | None]) -> list[float | None]:

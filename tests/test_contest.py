@@ -10,6 +10,8 @@ import torch
 
 from benchmarks import contest, time_to_loss
 from benchmarks.contenders import loop
+from benchmarks.curves import CURVES
+from benchmarks.recorded_table import Table
 from benchmarks.search_contenders import Service
 from colournet.config import TrainConfig
 from colournet.models import build, count_parameters
@@ -131,3 +133,12 @@ def test_a_loss_is_reached_by_the_first_epoch_of_any_trial_that_has_it(tmp_path:
         assert time_to_loss.reached(study, 2.5) == first[1]
         assert time_to_loss.reached(study, 2.0) == second[2]
         assert time_to_loss.reached(study, 1.0) is None
+
+
+@pytest.mark.parametrize(("losses", "share"), [([1.0] * 30, 1 / 60), ([3.0] * 29 + [1.0], 1 / 2)])
+def test_the_simulated_share_is_one_of_virtual_time(losses: list[float], share: float) -> None:
+    """Where all configurations are alike, ours has by its first trial what the other has by four whole ones of two workers."""
+    with CURVES.open(encoding="utf-8") as lines:
+        rows = [{**json.loads(line), "seconds": 2.0, "val_loss": losses} for line in list(lines)[1:]]
+
+    assert time_to_loss.simulated_share(Table(rows), 3, 4) == pytest.approx(share)

@@ -16,6 +16,7 @@ from colournet.errors import UserError, did_you_mean
 
 NAMES = (
     "training_step",
+    "gpu_training",
     "study_throughput",
     "time_to_loss",
     "cost_per_trial",

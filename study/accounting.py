@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,16 +55,18 @@ class Rate:
 
 def spent(record: StudyRecord) -> Spent:
     """Count the epochs of a study."""
-
-    def epochs_of(*states: str) -> int:
-        return sum(len(trial.epochs) for trial in record.trials.values() if trial.state in states)
-
+    by_state: Counter[str] = Counter()
+    repeated = 0
+    for trial in record.trials.values():
+        epochs = len(trial.epochs)
+        by_state[trial.state] += epochs
+        repeated += trial.trained - epochs
     return Spent(
-        completed=epochs_of("completed"),
-        pruned=epochs_of("pruned"),
-        failed=epochs_of("failed"),
-        unfinished=epochs_of("running", "interrupted"),
-        repeated=sum(trial.trained - len(trial.epochs) for trial in record.trials.values()),
+        completed=by_state["completed"],
+        pruned=by_state["pruned"],
+        failed=by_state["failed"],
+        unfinished=by_state["running"] + by_state["interrupted"],
+        repeated=repeated,
     )
 
 

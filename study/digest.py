@@ -119,7 +119,8 @@ def _record(told: Mapping[str, Any]) -> StudyRecord:
 
 
 def _read_trial(entry: dict[str, Any]) -> TrialRecord:
-    entry["interruptions"] = Counter(entry.get("interruptions", {}))
+    if "interruptions" in entry:
+        entry["interruptions"] = Counter(entry["interruptions"])
     if "count" in entry:
         epochs: Any = Counted(entry.pop("count"), entry.pop("times"))
     else:

@@ -9,6 +9,7 @@ in prose.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,7 +145,8 @@ class StudyRecord:
     @property
     def counts(self) -> dict[str, int]:
         """How many trials are in each state."""
-        return {state: self.count(state) for state in STATES}
+        found = Counter(trial.state for trial in self.trials.values())
+        return {state: found[state] for state in STATES}
 
     @property
     def trained(self) -> int:

@@ -15,7 +15,7 @@ from colournet import files
 from colournet.errors import UserError, did_you_mean
 from colournet.objective import Objective
 from colournet.palette_name import SQUARED_ERRORS, PaletteName
-from study import digest, lock
+from study import collector, digest, lock
 from study.errors import DiskError, LockedError, RecordError, StudyError
 from study.layout import StudyLayout, check_name
 from study.manifest import FORMAT, read_manifest
@@ -114,7 +114,7 @@ class StudyFolder:
         not seen.
         """
         is_live = self.driver is not None
-        with self._opened() as lines:
+        with self._opened() as lines, collector.paused():
             known = digest.load(self.layout.digest, lines)
             record = StudyRecord.read(lines, source=str(self.layout.events), after=known)
         return _seen(record, is_live=is_live)
@@ -225,7 +225,7 @@ class StudyFolder:
             kept.look(writer.record, writer.size, is_last=True)
 
     def _fold(self, on_event: Callable[[Event], None] | None = None) -> StudyRecord:
-        with self._opened() as lines:
+        with self._opened() as lines, collector.paused():
             return StudyRecord.read(lines, source=str(self.layout.events), on_event=on_event)
 
     @contextmanager

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from study import collector
 from study.accounting import forecast, rate, spent
 from study.errors import RecordError
 from study.expenses import cost_lines
@@ -26,7 +27,7 @@ _LEFT = 5
 
 def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
     """The state of a study for machines; these keys stay."""
-    best, rest = folder.best(record), forecast(record, folder.space)
+    best, rest, epochs = folder.best(record), forecast(record, folder.space), spent(record)
     pace = rate(record, datetime.now(UTC)) if record.is_live else None
     return {
         "name": folder.name,
@@ -38,7 +39,7 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
         if best is None
         else {"number": best.number, "value": best.value, "epoch": best.best_epoch, "params": best.params},
         "epochs_trained": record.trained,
-        "epochs": {**asdict(spent(record)), "wasted": spent(record).wasted},
+        "epochs": {**asdict(epochs), "wasted": epochs.wasted},
         "cost": {
             "worker_seconds": record.worker_seconds,
             "gpu_seconds": record.gpu_seconds,
@@ -52,7 +53,9 @@ def study_json(folder: StudyFolder, record: StudyRecord) -> dict[str, Any]:
             for trial in record.trials.values()
             if trial.state == "failed"
         ],
-        "interruptions": dict(sum((trial.interruptions for trial in record.trials.values()), Counter())),
+        "interruptions": dict(
+            sum((trial.interruptions for trial in record.trials.values() if trial.interruptions), Counter())
+        ),
         "ended": None if record.ended is None else {"reason": record.ended, "message": record.message},
         "confirmations": list(_confirmations(folder)),
         "created": folder.manifest["created"],
@@ -88,7 +91,8 @@ def trial_json(trial: TrialRecord) -> dict[str, Any]:
 
 def list_json(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """The state of every study for machines; of a damaged one its name, the state `damaged` and the reason."""
-    return [_entry(path) for path in paths]
+    with collector.paused():  # until the last record is thrown away
+        return [_entry(path) for path in paths]
 
 
 def study_list(entries: Iterable[Mapping[str, Any]]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +15,8 @@ from click.testing import CliRunner
 
 from benchmarks import document, exports, figures, results, table
 from benchmarks.__main__ import command
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -99,3 +103,12 @@ def test_the_steps_of_a_large_record_are_measured() -> None:
     assert measured["steps"].keys() == exports.STEPS.keys()
     assert {len(rows) for rows in measured["steps"].values()} == {2}
     assert all(figure["n"] == 2 for figure in measured["figures"])
+
+
+def test_a_steps_memory_is_its_own() -> None:
+    """A process is not told the peak of the one that started it."""
+    large = b"x" * 400_000_000
+    script = "from benchmarks import steps; print(steps.metered(lambda: None)[1]['peak_mb'])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert float(done.stdout) < len(large) / 1e6

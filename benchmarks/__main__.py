@@ -25,11 +25,14 @@ def command(names: tuple[str, ...], rounds: int | None, only_list: bool, only_do
         for name, sentence in table.available().items():
             click.echo(f"{name:{width}}  {sentence}")
         return
-    for name in [] if only_docs else table.check(list(names)):
+    chosen = [] if only_docs else table.check(list(names))
+    if rounds is not None:
+        table.check_rounds(chosen)
+    for name in chosen:
         click.echo(f"{name}: {table.available()[name]}", err=True)
-        began = time.perf_counter()
+        began, surroundings = time.perf_counter(), results.surroundings()
         measured = table.measure(name, rounds=rounds)
-        click.echo(results.write(name, measured, seconds=time.perf_counter() - began))
+        click.echo(results.write(name, measured, surroundings, seconds=time.perf_counter() - began))
     click.echo(document.write())
 
 

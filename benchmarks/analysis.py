@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import steps
-from benchmarks.figures import figure, goal
+from benchmarks.figures import figure
 from benchmarks.made_up import make_study
 from study.analysis import figures, report, style
 from study.analysis.loaded import Loaded
@@ -30,10 +30,8 @@ def measure(*, trials: int = 10_000, epochs: int = 30, rounds: int = 3) -> dict[
         folder = make_study(Path(results), Space.load(_SPACE), name="large", trials=trials, epochs=epochs)
         found = steps.measure("analysis", STEPS, folder, rounds=rounds)
         drawn = _draw_all(Loaded.read(folder), rounds)
-    whole = [row["seconds"] for row in found[_WHOLE]]
     return {
         "sizes": {"trials": trials, "epochs": epochs, "rounds": rounds},
-        "goals": [goal(f"`study analyze` of {trials:,} trials of {epochs} epochs", whole, unit="s", at_most=60)],
         "figures": [
             *steps.figures(found),
             *(figure(f"drawing {name}", seconds, unit="s") for name, seconds in drawn.items()),

@@ -31,7 +31,9 @@ def measure(*, rounds: int = 2, trials: int = 24, long_images: int = 4000, long_
             goal("workers' time in epochs, trials of 20 s or more, workers warm", shares, unit="%", at_least=95),
         ],
         "figures": [
-            figure("the same share, the first trial of each worker and its start included", cold, unit="%"),
+            figure(
+                "the same share, the first trial of each worker included, which begins when it is asked", cold, unit="%"
+            ),
             figure("a long trial beside its epochs", [cost for each in long for cost in each.costs], unit="s"),
         ],
         "spells": {"short": list(map(_plain, short)), "long": list(map(_plain, long))},

@@ -29,9 +29,15 @@ def text() -> str:
     """The page as the results that there are make it."""
     found = results.read()
     goals = [goal for result in found for goal in result["measured"].get("goals", ())]
-    rows = [[_wanted(goal), in_words(goal), "yes" if is_reached(goal) else "**no**"] for goal in goals]
+    rows = [[_wanted(goal), in_words(goal), _verdict(goal)] for goal in goals]
     parts = [_HEAD, _table(["goal", "measured", "reached"], rows), *map(_section, found)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(goal: Mapping[str, Any]) -> str:
+    if goal["median"] is None:
+        return "open"
+    return "yes" if is_reached(goal) else "**no**"
 
 
 def _wanted(goal: Mapping[str, Any]) -> str:
@@ -47,7 +53,7 @@ def _section(result: Mapping[str, Any]) -> str:
     figures = [[each["what"], in_words(each)] for each in result["measured"].get("figures", ())]
     parts = [
         f"## {result['name']}",
-        f"{result['what']} {_measured_on(result)}",
+        f"{result['what']} {_measured_on(result)}{_sizes(result['measured'].get('sizes', {}))}",
         _table(["figure", "measured"], figures),
         results.remarks(result["name"]),
     ]
@@ -64,6 +70,12 @@ def _measured_on(result: Mapping[str, Any]) -> str:
     seconds = result["took_seconds"]
     took = "run in parts" if seconds is None else f"it took {number(seconds)} s"
     return f"Measured on {result['measured_at']} on {machine}; {packages}; {commit}; {took}."
+
+
+def _sizes(sizes: Mapping[str, Any]) -> str:
+    """How large what was measured is, in one sentence."""
+    told = [f"{name.replace('_', ' ')} {value}" for name, value in sizes.items()]
+    return f" Sizes: {', '.join(told)}." if told else ""
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> str:

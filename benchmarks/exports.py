@@ -5,6 +5,8 @@ The record is made up. Each step runs in a process of its own.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,14 @@ from benchmarks.made_up import make_study
 from study.space import Space
 from study.store import StudyFolder
 
+_ONE_MORE = """
+import sys
+from pathlib import Path
+from study.store import StudyFolder
+
+with StudyFolder(Path(sys.argv[1])).write() as writer:
+    writer.append("note", text="one more line")
+"""
 _SPACE = Path(__file__).parents[1] / "search_spaces" / "full.toml"
 
 
@@ -67,8 +77,7 @@ def _next_look(folder: StudyFolder) -> Callable[[], object]:
 
     storage = RecordStorage(folder)
     storage.refresh()
-    with folder.write() as writer:
-        writer.append("note", text="one more line")
+    subprocess.run([sys.executable, "-c", _ONE_MORE, str(folder.layout.root)], check=True)
     return storage.refresh
 
 

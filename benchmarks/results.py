@@ -18,15 +18,20 @@ FOLDER = Path(__file__).parent / "results"
 _PACKAGES = ("python", "torch", "ray", "optuna", "numpy")
 
 
-def write(name: str, measured: Mapping[str, Any], *, seconds: float | None) -> Path:
-    """Write a benchmark's result, whole, in the place of the one before; answer where. `seconds` are None if it ran in parts."""
+def write(name: str, measured: Mapping[str, Any], began_in: Mapping[str, Any], *, seconds: float | None) -> Path:
+    """Write a benchmark's result, whole, in the place of the one before; answer where.
+
+    It `began_in` such surroundings; if the code has changed since, it is dirty. `seconds` are None if it ran in parts.
+    """
+    now = surroundings()
     FOLDER.mkdir(exist_ok=True)
     told = {
         "name": name,
         "what": table.available()[name],
         "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",
         "took_seconds": None if seconds is None else round(seconds, 1),
-        **surroundings(),
+        **began_in,
+        "dirty": began_in["dirty"] or now["dirty"] or began_in["commit"] != now["commit"],
         "measured": measured,
     }
     path = FOLDER / f"{name}.json"

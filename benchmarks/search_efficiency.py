@@ -68,10 +68,6 @@ def _before(sampler: Mapping[str, Any] = _TPE, pruner: Mapping[str, Any] = _HALV
     return Contender(sampler, pruner, partial(Varied, ranks_by_depth=False, **varied))
 
 
-PLAIN_OPTUNA = _before(pruner=_NONE, sampler_of={"multivariate": False, "constant_liar": False})
-"""Optuna's own defaults: its sampler as it comes, and no pruner."""
-
-
 def _ours(grace: int, factor: int) -> Contender:
     return Contender(pruner={"kind": "successive_halving", "min_epochs": grace, "reduction_factor": factor})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -55,11 +56,12 @@ def metered(run: Callable[[], T]) -> tuple[T, dict[str, float]]:
 
 def _peak_mb() -> float:
     """The most memory that this process has had. On Linux `getrusage` would tell that of its parent, if it has had more."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1.024e-3
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="ascii")) if status.exists() else None
+    if found is not None:
+        return int(found[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def main(module: str, step: str, folder: str) -> None:

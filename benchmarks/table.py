@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ class UnknownBenchmarkError(UserError):
     exit_code = 2
 
 
+class NoRoundsError(UserError):
+    """A benchmark that is not measured in rounds was to be."""
+
+    exit_code = 2
+
+
 def available() -> dict[str, str]:
     """The benchmarks that are there, each with its sentence."""
     return {name: _sentence(name) for name in NAMES if _path(name).exists()}
@@ -52,10 +59,22 @@ def check(names: list[str]) -> list[str]:
     return names or known
 
 
+def check_rounds(names: list[str]) -> None:
+    """Raise `NoRoundsError` if one of them is not measured in rounds."""
+    without = [name for name in names if "rounds" not in inspect.signature(_measure_of(name)).parameters]
+    if without:
+        raise NoRoundsError(f"not measured in rounds: {', '.join(without)}", hint="leave --rounds out, or name others")
+
+
 def measure(name: str, *, rounds: int | None = None) -> Mapping[str, Any]:
     """Run one, for so many rounds, by default as many as it thinks right."""
-    run: Callable[..., Mapping[str, Any]] = importlib.import_module(f"benchmarks.{name}").measure
+    run = _measure_of(name)
     return run() if rounds is None else run(rounds=rounds)
+
+
+def _measure_of(name: str) -> Callable[..., Mapping[str, Any]]:
+    found: Callable[..., Mapping[str, Any]] = importlib.import_module(f"benchmarks.{name}").measure
+    return found
 
 
 def _path(name: str) -> Path:

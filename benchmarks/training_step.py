@@ -25,6 +25,7 @@ from colournet.optimization import make_optimizer
 from colournet.steps import Trainer
 
 _CONFIG = TrainConfig(dataset="scenes", model="unet", kernel_size=3, num_filters=32, batch_size=100, train_images=400)
+_TOLD = ("dataset", "model", "kernel_size", "num_filters", "batch_size", "train_images")
 _ROUNDS = 15
 _MOST_DIFFERENCE = 1e-3  # rounding grows: another number of threads differs as much
 _CPU = torch.device("cpu")
@@ -132,7 +133,7 @@ def measure(rounds: int = _ROUNDS) -> dict[str, Any]:
 def _result(tallies: dict[str, Tally], *, images: int) -> dict[str, Any]:
     slow, plain, fast = (tallies[name] for name in ("assignment", "reference", "fast"))
     return {
-        "setting": {**_CONFIG.to_mapping(), "threads": 1, "steps_a_round": images // _CONFIG.batch_size},
+        "sizes": {**{name: getattr(_CONFIG, name) for name in _TOLD}, "steps_a_round": images // _CONFIG.batch_size},
         "goals": [
             goal("images a second, ours over the assignment's loop", _faster(slow, fast), unit="x", at_least=1.8),
             goal(

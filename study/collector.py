@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def paused() -> Iterator[None]:
     """Do not look for garbage within the block, which makes a great many objects and throws hardly any away.
 
-    The collector would look at all of them over and over: of reading a long record it takes a third of the time.
+    The collector would look at all of them over and over: a good part of the time that reading a long record takes.
     """
     was_enabled = gc.isenabled()
     gc.disable()

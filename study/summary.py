@@ -147,7 +147,7 @@ def study_text(folder: StudyFolder, record: StudyRecord, *, with_trials: bool = 
     ]
     if record.torn_bytes:
         lines.append(f"  note       the record's last line is torn ({record.torn_bytes} bytes not read)")
-    lines += _trouble_lines(record)
+    lines += _trouble_lines(record, Counter(told["interruptions"]))
     if with_trials and record.trials:
         lines += ["", trials_table(folder, record)]
     return "\n".join(lines)
@@ -251,13 +251,12 @@ def _why(record: StudyRecord) -> str:
     return f" ({record.ended})" if record.message is None else f" ({record.ended}: {record.message})"
 
 
-def _trouble_lines(record: StudyRecord) -> list[str]:
+def _trouble_lines(record: StudyRecord, cut: Counter[str]) -> list[str]:
     """What failed and why, and whose attempts were cut short by something else than the study's end."""
     failed = [trial for trial in record.trials.values() if trial.state == "failed"]
     lines = [f"  failed     trial {trial.number} ({trial.reason}): {trial.message}" for trial in failed[:_MOST_FAILED]]
     if len(failed) > _MOST_FAILED:
         lines.append(f"             and {len(failed) - _MOST_FAILED} more: {_counted(Counter(map(_reason, failed)))}")
-    cut = sum((trial.interruptions for trial in record.trials.values()), Counter())
     del cut["stopped"]
     return [*lines, f"  retried    {_counted(cut)}"] if cut else lines
 

@@ -2,8 +2,9 @@
 
 A worker's time for an attempt goes from when it was free, which is when the trial before it ended, to when this one ends. So
 all is in it that is no epoch: waiting for a trial, making its network, writing checkpoints and pictures, telling the driver and
-waiting for its record. Of a worker's first trial it goes from when that was asked, the start of its process included. Trials that
-a worker trains as one stack share its time, as they share the seconds of their epochs: all spells together are what it took.
+waiting for its record. Of a worker's first trial it goes from when that was asked; where no process was ready, its start is in
+it. Trials that a worker trains as one stack share its time, as they share the seconds of their epochs: all spells together are
+what it took.
 """
 
 from __future__ import annotations

@@ -83,12 +83,31 @@ def test_a_goal_is_reached_by_the_median(values: list[float], bounds: dict[str, 
     assert figures.is_reached(figures.goal("", values, unit="", **bounds)) is reached
 
 
-def test_a_goal_that_was_not_measured_is_not_reached() -> None:
-    """Where nothing could be measured the page says so, and claims nothing."""
+def test_a_goal_that_was_not_measured_stays_open(made_up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing could be measured the page says so, and claims nothing, neither that it is reached nor that it is not."""
     found = figures.goal("25 epochs on a GPU", [], unit="s", at_most=2)
+    monkeypatch.setattr(table, "measure", lambda _, rounds: {"goals": [found], "sizes": {"train_images": 40}})
+    CliRunner().invoke(command, ["made_up_one"])
 
     assert not figures.is_reached(found)
-    assert figures.in_words(found) == "not measured"
+    assert "| 25 epochs on a GPU: at most 2 s | not measured | open |" in document.text()
+    assert "Sizes: train images 40." in document.text()
+
+
+def test_rounds_are_refused_where_there_are_none() -> None:
+    """A benchmark that is not measured in rounds is told before anything is measured."""
+    with pytest.raises(table.NoRoundsError, match="not measured in rounds: scale") as caught:
+        table.check_rounds(["training_step", "scale"])
+    assert caught.value.exit_code == click.UsageError.exit_code
+
+
+def test_a_result_of_code_that_changed_meanwhile_is_dirty(made_up: Path) -> None:
+    """A commit that was made while a benchmark ran is not what was measured."""
+    before = results.surroundings()
+    for commit, dirty in ((before["commit"], before["dirty"]), ("0" * 40, True)):
+        results.write("made_up_one", {}, {**before, "commit": commit}, seconds=1.0)
+        told = json.loads((made_up / "made_up_one.json").read_text())
+        assert (told["commit"], told["dirty"]) == (commit, dirty)
 
 
 def test_the_page_is_that_of_the_results() -> None:

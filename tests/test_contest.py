@@ -130,9 +130,9 @@ def test_a_loss_is_reached_by_the_first_epoch_of_any_trial_that_has_it(tmp_path:
             for trial in study.read().trials.values()
         )
 
-        assert time_to_loss.reached(study, 2.5) == first[1]
-        assert time_to_loss.reached(study, 2.0) == second[2]
-        assert time_to_loss.reached(study, 1.0) is None
+        assert time_to_loss.reached(time_to_loss.epochs_of(study), 2.5) == first[1]
+        assert time_to_loss.reached(time_to_loss.epochs_of(study), 2.0) == second[2]
+        assert time_to_loss.reached(time_to_loss.epochs_of(study), 1.0) is None
 
 
 @pytest.mark.parametrize(("losses", "share"), [([1.0] * 30, 1 / 60), ([3.0] * 29 + [1.0], 1 / 2)])

@@ -30,14 +30,19 @@ def test_every_seed_is_trained_in_both_precisions() -> None:
     """Times and losses of each precision are kept, and how far they are apart, in one number."""
     told = json.loads(json.dumps(gpu_training.measure(rounds=3, device="cpu", settings=SMALL), allow_nan=False))
 
-    took, apart = told["goals"]
-    assert took["n"] == 3
-    assert apart["n"] == 1
+    assert [goal["n"] for goal in told["goals"]] == [3, 3]
     assert [figure["n"] for figure in told["figures"]] == [3, 3, 3, 3]
     exact, rounded = (figure for figure in told["figures"] if "loss" in figure["what"])
     assert rounded["median"] == pytest.approx(exact["median"], rel=0.05)
     assert rounded["median"] != exact["median"]
-    assert told["config"]["epochs"] == 1
+    assert told["sizes"]["epochs"] == 1
+    assert "drawn scenes" in told["goals"][0]["what"]
+
+
+def test_a_loss_that_was_added_is_told_in_spreads_of_the_seeds() -> None:
+    """Above the other is positive, whichever seed; one seed has no spread."""
+    assert gpu_training.in_spreads([1.5, 2.0, 2.0], [1.0, 2.0, 3.0]) == [0.5, 0.0, -1.0]
+    assert gpu_training.in_spreads([1.5], [1.0]) == []
 
 
 def test_without_a_gpu_goals_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
@@ -13,6 +14,7 @@ from study.records import ENDED
 _LOOK_SECONDS = 1.0
 _DEMAND_SECONDS = 10.0
 _EMPTY_SECONDS = 120.0
+_LAST_LOOK_SECONDS = 3.0
 _MOST_LISTED = 3
 
 
@@ -71,9 +73,11 @@ class Watching:
             self._cluster.demand(_remaining(self._driver))
 
     def finish(self) -> None:
-        """Tell of nodes that went as the last trials ended, as those that took some of them along."""
+        """Tell of nodes that went as the last trials ended, as far as Ray knows yet; a head that is silent is not waited for."""
         if self._cluster.is_shared and not self._cluster.is_lost:
-            self._cluster.look()
+            look = threading.Thread(target=self._cluster.look, name="last look", daemon=True)
+            look.start()
+            look.join(_LAST_LOOK_SECONDS)
             self._note_changes()
 
     def _note_changes(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from study import collector
+from study import collector, summary
 from study.store import StudyFolder
 
 
@@ -64,4 +64,14 @@ def test_a_record_is_read_without_it(way: str, finished: StudyFolder, monkeypatc
 
     assert getattr(finished, way)() is finished
     assert enabled == [False]
+    assert gc.isenabled()
+
+
+def test_a_list_does_without_it_until_the_last_study(finished: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look at each study's trials once more, which are thrown away before the next."""
+    enabled = []
+    monkeypatch.setattr(summary, "_entry", lambda path: enabled.append(gc.isenabled()) or {"name": path.name})
+
+    assert summary.list_json([finished.layout.root] * 2) == [{"name": "little"}] * 2
+    assert enabled == [False, False]
     assert gc.isenabled()

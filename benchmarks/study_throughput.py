@@ -17,13 +17,13 @@ from benchmarks.figures import figure, goal, ratios
 _OTHERS = ("plain_optuna", "ray_tune")
 
 
-def measure(*, rounds: int = 3, epochs: int = 5, train_images: int = 3000) -> dict[str, Any]:
+def measure(*, rounds: int = 3, epochs: int = 5, train_images: int = 4000) -> dict[str, Any]:
     """Run all three in each round, taking turns in who begins."""
     job = contest.Job(
         epochs=epochs,
-        trials=8,
+        trials=16,
         fixed={"num_filters": 16},
-        choices={"model": ["cnn", "unet"], "learning_rate": [1e-3, 4e-3], "batch_size": [50, 100]},
+        choices={"model": ["cnn", "unet"], "learning_rate": [1e-3, 2e-3, 4e-3, 8e-3], "batch_size": [50, 100]},
         log_uniform={},
         wanted_images=train_images,
         pruner="none",

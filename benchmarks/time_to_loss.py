@@ -136,7 +136,7 @@ def _simulated(shares: Sequence[float | None], trials: int) -> dict[str, Any]:
     arrived = sum(share is not None for share in shares)
     return figure(
         f"by the search alone, {trials} trials of 30 recorded epochs, 2 workers: time to the other's best loss "
-        f"(1 where ours is later; it is not in {arrived} of {len(shares)} landscapes)",
+        f"(ours gets there in {arrived} of {len(shares)} landscapes; 1 where it does not)",
         [1.0 if share is None else share for share in shares],
         unit="of its virtual time",
     )

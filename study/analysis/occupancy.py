@@ -59,6 +59,22 @@ def stints(spells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["begin", "end"], dtype=np.float64)
 
 
+def lanes(spells: pd.DataFrame) -> pd.DataFrame:
+    """The `lane` of each spell among those of its worker at the same time, from 0, and of how many `of`; rows as given.
+
+    A worker that is at one attempt at a time has one lane, one that trains stacks as many as the largest has members.
+    """
+    lane = pd.Series(0, index=spells.index, dtype=np.int64)
+    of = pd.Series(1, index=spells.index, dtype=np.int64)
+    for _, own in spells.groupby("worker", sort=False):
+        free: list[float] = []
+        for row, begin, end in zip(own.index, own["begin"], own["end"], strict=True):
+            lane[row] = next((number for number, since in enumerate(free) if since <= begin), len(free))
+            free[lane[row] : lane[row] + 1] = [end]
+        of[own.index] = len(free)
+    return pd.DataFrame({"lane": lane, "of": of})
+
+
 @dataclass(frozen=True)
 class Occupancy:
     """How busy the workers of a study were, pauses left out."""

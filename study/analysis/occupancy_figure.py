@@ -34,6 +34,8 @@ _STEPS = (
 """Seconds between ticks."""
 _PAUSE: dict[str, Any] = {"facecolor": "#f4f4f4", "edgecolor": "#c4c4c4", "hatch": "////", "linewidth": 0}
 _BAR = "#b4b4b4"
+_HEIGHT = 0.72
+_STACKED = "those of one stack are below each other; "
 _SLATE = "#56718a"
 _ABOVE = {"interrupted": 1.02, "failed": 1.055}
 _CUT_SHORT = ("failed", "interrupted", "running")
@@ -69,16 +71,21 @@ def is_few(found: pd.DataFrame) -> bool:
 
 
 def gantt(found: pd.DataFrame, clock: Clock, *, ax: Axes) -> None:
-    """One row a process, by host, with a bar an attempt as it ended, and a mark where it was cut short."""
+    """One row a process, by host, with a bar an attempt as it ended, and a mark where it was cut short.
+
+    Trials of one stack lie below each other in their worker's row.
+    """
     workers = found.groupby("worker", sort=False).agg(
         host=("host", "first"), pid=("pid", "first"), begin=("begin", "min")
     )
     workers = workers.sort_values(["host", "begin", "pid"])
     rows = {worker: row for row, worker in enumerate(workers.index)}
-    y = found["worker"].map(rows).to_numpy(dtype=float)
+    lane, of = (occupancy.lanes(found)[name].to_numpy(dtype=float) for name in ("lane", "of"))
+    height = _HEIGHT / of
+    y = found["worker"].map(rows).to_numpy(dtype=float) + (lane + 0.5) * height - _HEIGHT / 2
     left, right = clock.place(found["begin"]), clock.place(found["end"])
     colours = [_BAR if outcome == "pruned" else STATES[outcome].colour for outcome in found["outcome"]]
-    ax.barh(y, right - left, left=left, height=0.72, color=colours, edgecolor="white", linewidth=0.5, zorder=2)
+    ax.barh(y, right - left, left=left, height=height, color=colours, edgecolor="white", linewidth=0.5, zorder=2)
     for outcome in _CUT_SHORT:
         of = (found["outcome"] == outcome).to_numpy()
         ax.scatter(
@@ -181,8 +188,9 @@ def tell(study: Loaded) -> Words:
     """Which share of their time the workers were at a trial."""
     found = spells(study)
     told = answer(occupancy.measure(found))
+    is_stacked = bool((occupancy.lanes(found)["of"] > 1).any())
     drawn = (
-        "A row a process, by host, with a bar an attempt; marks are where one was cut short."
+        f"A row a process, by host, with a bar an attempt; {_STACKED if is_stacked else ''}marks are where one was cut short."
         if is_few(found)
         else "How many workers were at a trial, averaged over short stretches of time."
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from study.accounting import spent
 from study.analysis import cost_figure, costs, occupancy, occupancy_figure, pruning, pruning_figure, style
@@ -120,6 +122,26 @@ def test_a_worker_that_has_a_stack_is_one_worker() -> None:
     assert (seen.attempts, seen.workers, seen.most) == (5, 2, 2)
     assert seen.busy == 150 / 200
     assert occupancy.busy_workers(found, np.array([0.0, 50.0, 100.0])) == pytest.approx([2.0, 1.0])
+
+
+def test_the_trials_of_a_stack_are_drawn_below_each_other() -> None:
+    """None hides another, and a worker's later attempt by itself takes the first lane; one without stacks keeps its row."""
+    stack = [(1, 0, 60, "completed"), (1, 0, 20, "pruned"), (1, 1, 40, "pruned")]
+    found = occupancy.spells(attempts_frame([*stack, (1, 60, 100, "completed"), (2, 0, 50, "pruned")]))
+    ax = Figure().subplots()
+
+    occupancy_figure.gantt(found, Clock.of(found), ax=ax)
+
+    told = occupancy.lanes(found).assign(pid=found["pid"], begin=found["begin"])
+    assert told.query("pid == 1")[["lane", "of"]].to_numpy().tolist() == [[0, 3], [1, 3], [2, 3], [0, 3]]
+    assert told.query("pid == 2")[["lane", "of"]].to_numpy().tolist() == [[0, 1]]
+    bars = [bar.get_bbox() for bar in ax.patches if isinstance(bar, Rectangle)]
+    assert len(bars) == 5
+    for number, bar in enumerate(bars):
+        for other in bars[number + 1 :]:
+            both = min(bar.x1, other.x1) - max(bar.x0, other.x0), min(bar.y1, other.y1) - max(bar.y0, other.y0)
+            assert min(both) <= 1e-9
+    assert sorted(round(bar.height, 6) for bar in bars) == [0.24, 0.24, 0.24, 0.24, 0.72]
 
 
 def test_busy_workers_are_averaged_over_time() -> None:

@@ -210,9 +210,15 @@ def _data_lines(folder: StudyFolder) -> list[str]:
         return []
     measured = "the test images, as the assignment does" if data["protocol"] == "handout" else "split off by seed"
     return [
-        f"  data       {data['dataset']}, {data['category']}: {data['train_images']} images to train on, "
+        f"  data       {data['dataset']}, {data['category']}: {_most_trained_on(folder)} images to train on, "
         f"{data['validation_images']} to validate, {measured}"
     ]
+
+
+def _most_trained_on(folder: StudyFolder) -> str:
+    """How many images a trial trains on, at most, where every trial is held to a part of them."""
+    there, most = folder.manifest["data"]["train_images"], folder.space.fixed.get("train_images")
+    return f"{most} of {there}" if isinstance(most, int) and most < there else str(there)
 
 
 def _floor_lines(folder: StudyFolder, best: TrialRecord | None) -> list[str]:

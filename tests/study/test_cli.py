@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from colournet.errors import UserError
 from study.cli import cli
 from study.store import StudyFolder
+from study.summary import study_text
 from tests.colournet.fake_cifar import write_folder
 from tests.conftest import Start
 from tests.study.helpers import PARAMS, SPACE, epoch, make_folder, session, started
@@ -292,3 +293,21 @@ def test_debug_shows_the_traceback(tmp_path: Path, study_command: Start) -> None
 
     assert "Traceback" in err
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("space_text", "told"), [(SPACE, "40 of 1200 images"), (SPACE.replace("train_images = 40\n", ""), "1200 images")]
+)
+def test_show_tells_how_many_images_a_trial_trains_on(tmp_path: Path, space_text: str, told: str) -> None:
+    """Of all that there are, where the space holds every trial to a part of them."""
+    data = {
+        "dataset": "scenes",
+        "category": "horse",
+        "protocol": "split",
+        "train_images": 1200,
+        "validation_images": 300,
+    }
+    manifest = {"data": {**data, "fingerprint": "0" * 64}}
+    folder = make_folder(tmp_path, space_text=space_text, manifest=manifest)
+
+    assert f"scenes, horse: {told} to train on, 300 to validate" in study_text(folder, folder.read())

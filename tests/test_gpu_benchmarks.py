@@ -27,7 +27,7 @@ def test_both_ways_are_measured_and_agree() -> None:
 
 
 def test_every_seed_is_trained_in_both_precisions() -> None:
-    """Times and losses of each precision are kept, and how far they are apart, in one number."""
+    """Times and losses of each precision are kept, and how far each seed's losses are apart."""
     told = json.loads(json.dumps(gpu_training.measure(rounds=3, device="cpu", settings=SMALL), allow_nan=False))
 
     assert [goal["n"] for goal in told["goals"]] == [3, 3]
